@@ -1,0 +1,134 @@
+/** A protocol: plain state and one function. No I/O, no clock, no emitter. */
+import type { Mac } from "./addr.ts";
+import type { Frame } from "./frame.ts";
+import type { Rng } from "./rng.ts";
+import type { Instant } from "./time.ts";
+
+/** One port of a node; identity is the object, `index` is its place in the node's tables. */
+export interface Port {
+  readonly name: string;
+  readonly index: number;
+}
+
+/** A fact that a machine states: siblings hear it, the log keeps it. `type` is "protocol.noun". */
+export interface Event {
+  readonly type: string;
+}
+
+/** A wish to the host (add this address, install this MAC). Hosts without a kernel let sibling machines hear it. */
+export interface Change {
+  readonly type: string;
+}
+
+/** An order to a machine: `start` and `stop` are every machine's; the others are its protocol's own. */
+export interface Command {
+  readonly verb: string;
+}
+
+export type Input<C extends Command = Command, H extends Event | Change = Event> =
+  | { readonly kind: "frame"; readonly port: Port; readonly frame: Frame }
+  | { readonly kind: "link"; readonly port: Port; readonly up: boolean }
+  /** See to everything that is due; one that comes too early changes nothing. */
+  | { readonly kind: "timer" }
+  | { readonly kind: "command"; readonly to: string; readonly command: C }
+  /** What another machine of this node, or its host, said. */
+  | { readonly kind: "heard"; readonly event: H };
+
+export type Output<E extends Event = Event, A extends Change = Change> =
+  | { readonly kind: "send"; readonly port: Port; readonly frame: Frame }
+  | { readonly kind: "event"; readonly event: E }
+  | { readonly kind: "apply"; readonly change: A };
+
+export const NOTHING: readonly never[] = [];
+
+/** What a machine is told of the node that it runs on. */
+export interface Env {
+  readonly node: string;
+  /** The port of that name; made when it is new. */
+  port(name: string): Port;
+  /** The hardware address of a port (of the node itself for a port that a machine owns). */
+  mac(port: Port): Mac;
+  /** A generator of this machine's own. */
+  rng(owner: string): Rng;
+}
+
+/** Where the data plane of a machine puts frames, at no cost beyond the call. */
+export interface Path {
+  /** From the machine that owns `port` to those above it. */
+  up(port: Port, frame: Frame): void;
+  /** Out of `port`: onto the wire, or to the machine that owns it. */
+  down(port: Port, frame: Frame): void;
+  /** Counts a frame that goes nowhere, under one reason. */
+  drop(port: Port, reason: string): void;
+  /** Runs the machine's own `step` on this frame. */
+  step(port: Port, frame: Frame): void;
+}
+
+export interface PortUse {
+  /** Logical ports that the machine provides: agg1, vlan10. */
+  readonly owns?: readonly string[];
+  /** Ports whose frames it wants to be offered. */
+  readonly uses?: readonly string[];
+}
+
+export interface Machine<
+  Config,
+  State,
+  C extends Command = Command,
+  E extends Event = Event,
+  H extends Event | Change = Event,
+  A extends Change = Change,
+> {
+  readonly name: string;
+  /** Types of events and changes that it wants to hear. */
+  readonly hears?: readonly H["type"][];
+  readonly ports: (config: Config) => PortUse;
+  readonly init: (config: Config, env: Env) => State;
+  /** Whether a frame on a used or owned port is for this machine's `step`. */
+  readonly claims?: (state: State, port: Port, frame: Frame) => boolean;
+  /** The data plane; it is offered every frame of the machine's ports in place of `claims`, and must not allocate much. */
+  readonly relay?: (state: State, port: Port, frame: Frame, now: Instant, path: Path) => void;
+  /** May change `state` in place: it is the only writer, and it runs to completion. */
+  readonly step: (state: State, input: Input<C, H>, now: Instant) => readonly Output<E, A>[];
+  /** When it wants its next `timer` input; NEVER for not at all. */
+  readonly deadline: (state: State) => Instant;
+}
+
+/** A machine with its state, its type parameters folded away. */
+export interface Mounted {
+  readonly name: string;
+  readonly hears: readonly string[];
+  readonly owns: readonly Port[];
+  readonly uses: readonly Port[];
+  /** The state, for views and tests; only the machine writes it. */
+  readonly state: unknown;
+  readonly claims: ((port: Port, frame: Frame) => boolean) | undefined;
+  readonly relay: ((port: Port, frame: Frame, now: Instant, path: Path) => void) | undefined;
+  step(input: Input, now: Instant): readonly Output[];
+  deadline(): Instant;
+}
+
+/** Puts a machine on a node. The one place where a machine's own types meet the engine's. */
+export function mount<Config, State, C extends Command, E extends Event, H extends Event | Change, A extends Change>(
+  machine: Machine<Config, State, C, E, H, A>,
+  config: Config,
+  env: Env,
+): Mounted {
+  const use = machine.ports(config);
+  const owns = (use.owns ?? []).map((name) => env.port(name));
+  const uses = (use.uses ?? []).map((name) => env.port(name));
+  const state = machine.init(config, env);
+  const { claims, relay } = machine;
+  return {
+    name: machine.name,
+    hears: machine.hears ?? [],
+    owns,
+    uses,
+    state,
+    claims: claims === undefined ? undefined : (port, frame) => claims(state, port, frame),
+    relay: relay === undefined ? undefined : (port, frame, now, path) => relay(state, port, frame, now, path),
+    // The node delivers only commands addressed to this machine and events that it named in `hears`.
+    step: (input, now) => machine.step(state, input as Input<C, H>, now),
+    deadline: () => machine.deadline(state),
+  };
+}
