@@ -37,7 +37,9 @@ export type Input<C extends Command = Command, H extends Event | Change = Event>
 export type Output<E extends Event = Event, A extends Change = Change> =
   | { readonly kind: "send"; readonly port: Port; readonly frame: Frame }
   | { readonly kind: "event"; readonly event: E }
-  | { readonly kind: "apply"; readonly change: A };
+  | { readonly kind: "apply"; readonly change: A }
+  /** The state of a port that it owns; the machines above the port get it as their `link` input. */
+  | { readonly kind: "link"; readonly port: Port; readonly up: boolean };
 
 export const NOTHING: readonly never[] = [];
 
@@ -60,8 +62,8 @@ export interface Path {
   down(port: Port, frame: Frame): void;
   /** Counts a frame that goes nowhere, under one reason. */
   drop(port: Port, reason: string): void;
-  /** Runs the machine's own `step` on this frame. */
-  step(port: Port, frame: Frame): void;
+  /** States a fact, as an `event` output does. */
+  say(event: Event): void;
 }
 
 export interface PortUse {
@@ -86,8 +88,11 @@ export interface Machine<
   readonly init: (config: Config, env: Env) => State;
   /** Whether a frame on a used or owned port is for this machine's `step`. */
   readonly claims?: (state: State, port: Port, frame: Frame) => boolean;
-  /** The data plane; it is offered every frame of the machine's ports in place of `claims`, and must not allocate much. */
-  readonly relay?: (state: State, port: Port, frame: Frame, now: Instant, path: Path) => void;
+  /**
+   * The data plane: it is offered every frame of the machine's ports in place of `claims` and passes it on by `path`,
+   * without the cost of an output. True hands this frame to `step` as well.
+   */
+  readonly relay?: (state: State, port: Port, frame: Frame, now: Instant, path: Path) => boolean;
   /** May change `state` in place: it is the only writer, and it runs to completion. */
   readonly step: (state: State, input: Input<C, H>, now: Instant) => readonly Output<E, A>[];
   /** When it wants its next `timer` input; NEVER for not at all. */
@@ -103,7 +108,7 @@ export interface Mounted {
   /** The state, for views and tests; only the machine writes it. */
   readonly state: unknown;
   readonly claims: ((port: Port, frame: Frame) => boolean) | undefined;
-  readonly relay: ((port: Port, frame: Frame, now: Instant, path: Path) => void) | undefined;
+  readonly relay: ((port: Port, frame: Frame, now: Instant, path: Path) => boolean) | undefined;
   step(input: Input, now: Instant): readonly Output[];
   deadline(): Instant;
 }

@@ -1,0 +1,46 @@
+import { mount } from "../../src/core/machine.ts";
+import type { Problem, Protocol } from "../../src/node/protocol.ts";
+import { type BridgeConfig, bridgeSchema } from "./config.ts";
+import type { MacEvent } from "./events.ts";
+import { bridge } from "./machine.ts";
+
+export const bridgeProtocol: Protocol<BridgeConfig> = {
+  name: "bridge",
+  key: "bridge",
+  schema: bridgeSchema,
+  mount: (config, _node, env) => [mount(bridge, config, env)],
+
+  check(config) {
+    const problems: Problem[] = [];
+    const untagged = new Map<string, number>();
+    for (const [vid, members] of config.vlans) {
+      for (const [i, port] of members.untagged.entries()) {
+        const path = ["vlans", vid, "untagged", i];
+        const other = untagged.get(port);
+        if (other !== undefined) {
+          problems.push({
+            path,
+            message: `${port} is untagged in VLAN ${other} already; a port has one untagged VLAN`,
+          });
+        } else if (members.tagged.includes(port)) {
+          problems.push({ path, message: `${port} is both tagged and untagged in VLAN ${vid}` });
+        }
+        untagged.set(port, vid);
+      }
+    }
+    if (config.ports.length === 0) problems.push({ path: [], message: "a bridge needs at least one port" });
+    return problems;
+  },
+
+  describe(event) {
+    const { type, mac, vlan, port, reason } = event as MacEvent;
+    switch (type) {
+      case "mac.learned":
+        return `${mac} is behind ${port} (VLAN ${vlan})`;
+      case "mac.moved":
+        return `${mac} moved to ${port} (VLAN ${vlan})`;
+      case "mac.aged":
+        return `${mac} left ${port} (VLAN ${vlan}): ${reason}`;
+    }
+  },
+};

@@ -1,0 +1,156 @@
+/** The model of a wire: a cable between two ports, or a segment of more. */
+import type { Frame } from "../../core/frame.ts";
+import type { Port } from "../../core/machine.ts";
+import { below, chance, createRng, type Rng } from "../../core/rng.ts";
+
+/** What Ethernet adds to a frame on the wire: preamble 8, FCS 4, inter-packet gap 12 (IEEE 802.3 §3.1.1, §4.4.2). */
+const WIRE_OVERHEAD = 24;
+/** Without FCS; shorter frames are padded by the sender (IEEE 802.3 §3.2.8). */
+const MINIMUM_FRAME = 60;
+
+/** How a link treats frames; every part may change while the world runs. */
+export interface LinkOptions {
+  readonly id: string;
+  /** Propagation, in nanoseconds. */
+  readonly delay?: number;
+  /** Bits per second in each direction; absent for a wire that takes no time to send on. */
+  readonly rate?: number;
+  /** Octets that may wait to be sent, in each direction; frames beyond are dropped. Default 1 MiB. Needs a rate. */
+  readonly queue?: number;
+  /** A uniform extra delay of 0 … this many nanoseconds; frames of one direction keep their order. */
+  readonly jitter?: number;
+  readonly loss?: Ratio;
+}
+
+export interface Ratio {
+  readonly numerator: number;
+  readonly denominator: number;
+}
+
+export const DEFAULT_QUEUE = 1 << 20;
+
+/** Says whether a frame is kept off the wire: a firewall or a switch that filters. */
+export interface Filter {
+  /** Only what this node sends; absent for all ends. */
+  readonly from?: string;
+  readonly matches: (frame: Frame) => boolean;
+}
+
+/** Why frames did not arrive, by the link's own doing. */
+export interface LinkDrops {
+  down: number;
+  queue: number;
+  loss: number;
+  filter: number;
+  /** In flight when the link was cut or the receiver lost power. */
+  cut: number;
+}
+
+/** One port's side of a link; the direction in which it sends. */
+export class End {
+  /** When the wire is free again, in ns. */
+  private free = 0;
+  private lastArrival = 0;
+  private readonly rng: Rng;
+  /** Frames from here are lost without anybody noticing: a broken fibre, not a missing carrier. */
+  muted = false;
+  sent = 0;
+  octets = 0;
+  received = 0;
+  readonly drops: LinkDrops = { down: 0, queue: 0, loss: 0, filter: 0, cut: 0 };
+
+  constructor(
+    readonly link: Link,
+    /** Its place among all ends of the world. */
+    readonly index: number,
+    readonly node: number,
+    readonly nodeName: string,
+    /** Of the node as it is now; a node that was switched off and on has new ones. */
+    public port: Port,
+    seed: number,
+  ) {
+    this.rng = createRng(seed, "link", link.id, `${nodeName}:${port.name}`);
+  }
+
+  /** When a frame sent at `now` (ns) arrives at the other ends; -1 when it never does. The queue is arithmetic. */
+  transmit(frame: Frame, now: number): number {
+    const { link, drops } = this;
+    if (!link.up) {
+      drops.down++;
+      return -1;
+    }
+    const octets = frame.size;
+    this.sent++;
+    this.octets += octets;
+    let leaves = now;
+    if (link.octetTime > 0) {
+      const start = this.free > now ? this.free : now;
+      if (start - now > link.queueTime) {
+        drops.queue++;
+        return -1;
+      }
+      const wire = (octets > MINIMUM_FRAME ? octets : MINIMUM_FRAME) + WIRE_OVERHEAD;
+      leaves = start + Math.ceil(wire * link.octetTime);
+      this.free = leaves;
+    }
+    return link.plain && !this.muted ? leaves + link.delay : this.disturbed(frame, leaves);
+  }
+
+  private disturbed(frame: Frame, leaves: number): number {
+    const { link, drops } = this;
+    if (this.muted) {
+      drops.loss++;
+      return -1;
+    }
+    for (const filter of link.filters) {
+      if ((filter.from === undefined || filter.from === this.nodeName) && filter.matches(frame)) {
+        drops.filter++;
+        return -1;
+      }
+    }
+    if (link.loss !== undefined && chance(this.rng, link.loss.numerator, link.loss.denominator)) {
+      drops.loss++;
+      return -1;
+    }
+    let arrives = leaves + link.delay;
+    if (link.jitter > 0) {
+      arrives += below(this.rng, link.jitter + 1);
+      if (arrives < this.lastArrival) arrives = this.lastArrival;
+      this.lastArrival = arrives;
+    }
+    return arrives;
+  }
+}
+
+export class Link {
+  readonly id: string;
+  readonly ends: End[] = [];
+  up = true;
+  /** Grows whenever frames in flight are lost; an arrival of an earlier generation is no more. */
+  generation = 0;
+  delay: number;
+  jitter: number;
+  loss: Ratio | undefined;
+  readonly filters: Filter[] = [];
+  /** Nanoseconds an octet takes on the wire; 0 without a rate. */
+  octetTime: number;
+  /** Nanoseconds of backlog that the queue holds. */
+  queueTime: number;
+  /** Whether arrival is nothing but serialisation and delay. */
+  plain = true;
+
+  constructor(options: LinkOptions) {
+    this.id = options.id;
+    this.delay = options.delay ?? 0;
+    this.jitter = options.jitter ?? 0;
+    this.loss = options.loss;
+    this.octetTime = options.rate === undefined ? 0 : 8e9 / options.rate;
+    this.queueTime = (options.queue ?? DEFAULT_QUEUE) * this.octetTime;
+    this.refresh();
+  }
+
+  /** Call after a change of jitter, loss or filters. */
+  refresh(): void {
+    this.plain = this.jitter === 0 && this.loss === undefined && this.filters.length === 0;
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * The events of a world in the order of (time, sequence). A wheel of fine buckets holds the near future, one small heap
+ * the bucket that is being run, another heap everything beyond the wheel: idle timers cost the data plane nothing, and
+ * bursts of equal times (floods) stay cheap.
+ */
+import { assert } from "../../core/assert.ts";
+import type { Frame } from "../../core/frame.ts";
+
+/** Nanoseconds of a bucket, and how many of them: 1.024 µs × 16384 = 16.8 ms of near future. */
+const BUCKET = 1_024;
+const BUCKETS = 16_384;
+const MASK = BUCKETS - 1;
+
+/** Events that may wait at once; one more is an error of the lab (a storm), not a slow death. */
+export const MAX_EVENTS = 1 << 24;
+
+export class QueueFull extends Error {
+  override readonly name = "QueueFull";
+  constructor() {
+    super(`more than ${MAX_EVENTS} events are waiting: is there a forwarding loop in the topology?`);
+  }
+}
+
+/** A 4-ary heap of (time, sequence, slot) in typed arrays. */
+class Heap {
+  size = 0;
+  private time = new Float64Array(256);
+  private sequence = new Float64Array(256);
+  private slot = new Int32Array(256);
+
+  /** Time of the first event; only when size > 0. */
+  first(): number {
+    return this.time[0] as number;
+  }
+
+  push(time: number, sequence: number, slot: number): void {
+    if (this.size === this.time.length) this.grow();
+    const { time: times, sequence: sequences, slot: slots } = this;
+    let at = this.size++;
+    while (at > 0) {
+      const parent = (at - 1) >> 2;
+      const parentTime = times[parent] as number;
+      if (parentTime < time || (parentTime === time && (sequences[parent] as number) < sequence)) break;
+      times[at] = parentTime;
+      sequences[at] = sequences[parent] as number;
+      slots[at] = slots[parent] as number;
+      at = parent;
+    }
+    times[at] = time;
+    sequences[at] = sequence;
+    slots[at] = slot;
+  }
+
+  /** Takes the first event's slot; only when size > 0. */
+  pop(): number {
+    const { time: times, sequence: sequences, slot: slots } = this;
+    const result = slots[0] as number;
+    const last = --this.size;
+    if (last === 0) return result;
+    const time = times[last] as number;
+    const sequence = sequences[last] as number;
+    const slot = slots[last] as number;
+    let at = 0;
+    for (;;) {
+      let child = 4 * at + 1;
+      if (child >= last) break;
+      let best = child;
+      let bestTime = times[child] as number;
+      let bestSequence = sequences[child] as number;
+      const end = child + 4 < last ? child + 4 : last;
+      while (++child < end) {
+        const t = times[child] as number;
+        if (t < bestTime || (t === bestTime && (sequences[child] as number) < bestSequence)) {
+          best = child;
+          bestTime = t;
+          bestSequence = sequences[child] as number;
+        }
+      }
+      if (time < bestTime || (time === bestTime && sequence < bestSequence)) break;
+      times[at] = bestTime;
+      sequences[at] = bestSequence;
+      slots[at] = slots[best] as number;
+      at = best;
+    }
+    times[at] = time;
+    sequences[at] = sequence;
+    slots[at] = slot;
+    return result;
+  }
+
+  private grow(): void {
+    this.time = enlarged(this.time, new Float64Array(this.time.length * 2));
+    this.sequence = enlarged(this.sequence, new Float64Array(this.sequence.length * 2));
+    this.slot = enlarged(this.slot, new Int32Array(this.slot.length * 2));
+  }
+}
+
+function enlarged<A extends Float64Array | Int32Array | Uint8Array>(from: A, to: A): A {
+  to.set(from);
+  return to;
+}
+
+export class EventQueue {
+  /** How many events wait. */
+  size = 0;
+  /** Of the event that `next` took: when (ns), of which kind, and its operands. */
+  time = 0;
+  kind = 0;
+  a = 0;
+  b = 0;
+  frame: Frame | undefined;
+
+  private sequence = 0;
+  private readonly near = new Heap();
+  private readonly far = new Heap();
+  /** Number of the bucket whose events are in `near`. */
+  private bucket = 0;
+  private inWheel = 0;
+  private readonly heads = new Int32Array(BUCKETS).fill(-1);
+  private readonly occupied = new Int32Array(BUCKETS >> 5);
+
+  private free = -1;
+  private used = 0;
+  private times = new Float64Array(1024);
+  private sequences = new Float64Array(1024);
+  private links = new Int32Array(1024);
+  private kinds = new Uint8Array(1024);
+  private as = new Int32Array(1024);
+  private bs = new Int32Array(1024);
+  private readonly frames: (Frame | undefined)[] = [];
+
+  /**
+   * @param time nanoseconds, not before the event that is being run
+   * @throws QueueFull beyond MAX_EVENTS
+   */
+  push(time: number, kind: number, a: number, b: number, frame: Frame | undefined): void {
+    let slot = this.free;
+    if (slot >= 0) this.free = this.links[slot] as number;
+    else slot = this.fresh();
+    const sequence = this.sequence++;
+    this.times[slot] = time;
+    this.sequences[slot] = sequence;
+    this.kinds[slot] = kind;
+    this.as[slot] = a;
+    this.bs[slot] = b;
+    this.frames[slot] = frame;
+    this.size++;
+    const ahead = Math.floor(time / BUCKET) - this.bucket;
+    if (ahead <= 0) this.near.push(time, sequence, slot);
+    else if (ahead < BUCKETS) this.intoWheel(slot, (this.bucket + ahead) & MASK);
+    else this.far.push(time, sequence, slot);
+  }
+
+  /** Takes the first event at or before `limit` (ns) into the fields; false when there is none. */
+  next(limit: number): boolean {
+    if (this.near.size === 0 && !this.advance()) return false;
+    if (this.near.first() > limit) return false;
+    const slot = this.near.pop();
+    this.time = this.times[slot] as number;
+    this.kind = this.kinds[slot] as number;
+    this.a = this.as[slot] as number;
+    this.b = this.bs[slot] as number;
+    this.frame = this.frames[slot];
+    this.frames[slot] = undefined;
+    this.links[slot] = this.free;
+    this.free = slot;
+    this.size--;
+    return true;
+  }
+
+  /** Time of the first event, in ns; infinity when there is none. */
+  peek(): number {
+    if (this.near.size === 0 && !this.advance()) return Number.POSITIVE_INFINITY;
+    return this.near.first();
+  }
+
+  /** Moves on to the next bucket that has events. */
+  private advance(): boolean {
+    if (this.inWheel > 0) {
+      this.bucket = this.nextOccupied();
+      // The wheel may never run past what waits beyond it: those events belong to later buckets by construction.
+    } else if (this.far.size > 0) {
+      this.bucket = Math.floor(this.far.first() / BUCKET);
+    } else {
+      return false;
+    }
+    while (this.far.size > 0) {
+      const ahead = Math.floor(this.far.first() / BUCKET) - this.bucket;
+      if (ahead >= BUCKETS) break;
+      const slot = this.far.pop();
+      if (ahead <= 0) this.near.push(this.times[slot] as number, this.sequences[slot] as number, slot);
+      else this.intoWheel(slot, (this.bucket + ahead) & MASK);
+    }
+    const index = this.bucket & MASK;
+    let slot = this.heads[index] as number;
+    this.heads[index] = -1;
+    this.occupied[index >> 5] = (this.occupied[index >> 5] as number) & ~(1 << (index & 31));
+    while (slot >= 0) {
+      const following = this.links[slot] as number;
+      this.near.push(this.times[slot] as number, this.sequences[slot] as number, slot);
+      this.inWheel--;
+      slot = following;
+    }
+    return true;
+  }
+
+  private nextOccupied(): number {
+    const from = (this.bucket + 1) & MASK;
+    let word = from >> 5;
+    let bits = (this.occupied[word] as number) & (-1 << (from & 31));
+    while (bits === 0) {
+      word = (word + 1) & ((BUCKETS >> 5) - 1);
+      bits = this.occupied[word] as number;
+    }
+    const index = (word << 5) + (31 - Math.clz32(bits & -bits));
+    return this.bucket + 1 + ((index - from) & MASK);
+  }
+
+  private intoWheel(slot: number, index: number): void {
+    this.links[slot] = this.heads[index] as number;
+    this.heads[index] = slot;
+    this.occupied[index >> 5] = (this.occupied[index >> 5] as number) | (1 << (index & 31));
+    this.inWheel++;
+  }
+
+  private fresh(): number {
+    if (this.used === this.times.length) {
+      if (this.used >= MAX_EVENTS) throw new QueueFull();
+      const size = this.used * 2;
+      this.times = enlarged(this.times, new Float64Array(size));
+      this.sequences = enlarged(this.sequences, new Float64Array(size));
+      this.links = enlarged(this.links, new Int32Array(size));
+      this.kinds = enlarged(this.kinds, new Uint8Array(size));
+      this.as = enlarged(this.as, new Int32Array(size));
+      this.bs = enlarged(this.bs, new Int32Array(size));
+    }
+    assert(this.used < this.times.length, "the pool has grown");
+    return this.used++;
+  }
+}

@@ -1,0 +1,393 @@
+/**
+ * Virtual time: nodes, the links between them, and what is done to them. Inside, time is integer nanoseconds, because
+ * an octet on a fast wire takes less than a microsecond; machines see whole microseconds, rounded down.
+ * The same seed, nodes, links and commands give the same log, byte for byte.
+ */
+import type { Mac } from "../../core/addr.ts";
+import { macFrom } from "../../core/addr.ts";
+import { assert } from "../../core/assert.ts";
+import type { Frame } from "../../core/frame.ts";
+import { type Log, WORLD } from "../../core/log.ts";
+import type { Change, Command, Port } from "../../core/machine.ts";
+import { type Instant, instant, NEVER } from "../../core/time.ts";
+import type { Host } from "../../node/host.ts";
+import { Node } from "../../node/node.ts";
+import { End, type Filter, Link, type LinkOptions, type Ratio } from "./link.ts";
+import { EventQueue } from "./queue.ts";
+
+const ARRIVAL = 0;
+const WAKE = 1;
+const SCRIPT = 2;
+
+/** Frames that a paused node keeps for later, as a socket's receive buffer would; more are dropped as "paused". */
+const PAUSED_FRAMES = 1_024;
+
+/** An order to the world, as scripts, keys and recordings say it; all of it is in the log under the node "world". */
+export type WorldCommand =
+  | { readonly verb: "cut" | "heal"; readonly link: string; readonly side?: string }
+  | { readonly verb: "loss"; readonly link: string; readonly ratio: Ratio | undefined }
+  | { readonly verb: "delay"; readonly link: string; readonly delay: number }
+  | { readonly verb: "filter"; readonly link: string; readonly filter: Filter | undefined; readonly text: string }
+  | { readonly verb: "power-off" | "power-on" | "pause" | "resume"; readonly node: string }
+  | { readonly verb: "command"; readonly node: string; readonly to: string; readonly command: Command };
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly log: Log;
+}
+
+interface Station {
+  readonly name: string;
+  readonly index: number;
+  /** Puts the machines on a node that has just been switched on. */
+  readonly build: (node: Node) => void;
+  /** By port name, in the order of the links. */
+  readonly ends: Map<string, End>;
+  /** By the port's index on the node. */
+  readonly wires: (End | undefined)[];
+  node: Node;
+  on: boolean;
+  /** Undefined while it runs. */
+  paused: { readonly frames: { readonly port: Port; readonly frame: Frame }[]; wake: boolean } | undefined;
+  /** When the node wants its timer (ns), and for when an event for that is queued. */
+  deadline: number;
+  queued: number;
+}
+
+export class World implements Host {
+  /** Virtual nanoseconds since the start. */
+  now = 0;
+  /** Events that were run. */
+  events = 0;
+  /** Frames that arrived at a node. */
+  frames = 0;
+  readonly links = new Map<string, Link>();
+  private readonly queue = new EventQueue();
+  private readonly log: Log;
+  private readonly seed: number;
+  private readonly stations: Station[] = [];
+  private readonly byName = new Map<string, Station>();
+  private readonly ends: End[] = [];
+  private readonly script: WorldCommand[] = [];
+
+  constructor(options: WorldOptions) {
+    this.seed = options.seed;
+    this.log = options.log;
+  }
+
+  // --- building ---
+
+  /** Adds a device; it is switched on by `start`. `build` mounts its machines, again after every power-on. */
+  addNode(name: string, build: (node: Node) => void): void {
+    assert(!this.byName.has(name) && name !== WORLD, `the node name ${name} is taken`);
+    const index = this.stations.length;
+    const station: Station = {
+      name,
+      index,
+      build,
+      ends: new Map(),
+      wires: [],
+      node: this.makeNode(name, index),
+      on: false,
+      paused: undefined,
+      deadline: Number.POSITIVE_INFINITY,
+      queued: Number.POSITIVE_INFINITY,
+    };
+    this.stations.push(station);
+    this.byName.set(name, station);
+  }
+
+  /** Adds a cable (two ends) or a segment (more). */
+  addLink(options: LinkOptions, ends: readonly { readonly node: string; readonly port: string }[]): void {
+    assert(!this.links.has(options.id), `the link id ${options.id} is taken`);
+    const link = new Link(options);
+    for (const { node, port } of ends) {
+      const station = this.station(node);
+      assert(!station.ends.has(port), `${node}:${port} is on two links`);
+      const end = new End(link, this.ends.length, station.index, node, station.node.port(port), this.seed);
+      this.ends.push(end);
+      link.ends.push(end);
+      station.ends.set(port, end);
+      station.wires[end.port.index] = end;
+    }
+    this.links.set(link.id, link);
+  }
+
+  /** Switches every node on, in the order in which they were added. */
+  start(): void {
+    for (const station of this.stations) this.powerOn(station);
+  }
+
+  /** Has the command run at `at` (ns); those of one instant run in the order of these calls. */
+  schedule(at: number, command: WorldCommand): void {
+    this.script.push(command);
+    this.queue.push(at, SCRIPT, this.script.length - 1, 0, undefined);
+  }
+
+  node(name: string): Node | undefined {
+    const station = this.byName.get(name);
+    return station?.on ? station.node : undefined;
+  }
+
+  nodes(): readonly string[] {
+    return this.stations.map((station) => station.name);
+  }
+
+  end(node: string, port: string): End | undefined {
+    return this.byName.get(node)?.ends.get(port);
+  }
+
+  // --- running ---
+
+  get instant(): Instant {
+    return instant(Math.floor(this.now / 1_000));
+  }
+
+  /** When the next event is due, in ns; infinity when nothing will ever happen. */
+  peek(): number {
+    return this.queue.peek();
+  }
+
+  /** Runs everything up to and including `until` (ns), and sets the time to it. */
+  run(until: number): void {
+    const { queue } = this;
+    while (queue.next(until)) this.event();
+    this.now = until;
+  }
+
+  /** Runs the next event; false when there is none at or before `until`. */
+  runOne(until: number): boolean {
+    if (!this.queue.next(until)) return false;
+    this.event();
+    return true;
+  }
+
+  private event(): void {
+    const { queue } = this;
+    this.now = queue.time;
+    this.events++;
+    if (queue.kind === ARRIVAL) this.arrive(this.ends[queue.a] as End, queue.b, queue.frame as Frame);
+    else if (queue.kind === WAKE) this.wakeUp(this.stations[queue.a] as Station);
+    else this.command(this.script[queue.a] as WorldCommand);
+  }
+
+  /** `end` is the receiver on a cable, the sender on a segment. */
+  private arrive(end: End, generation: number, frame: Frame): void {
+    const { link } = end;
+    if (link.generation !== generation) {
+      end.drops.cut++;
+      return;
+    }
+    if (link.ends.length === 2) {
+      this.receive(end, frame);
+      return;
+    }
+    for (const other of link.ends) if (other !== end) this.receive(other, frame);
+  }
+
+  private receive(end: End, frame: Frame): void {
+    const station = this.stations[end.node] as Station;
+    if (!station.on) {
+      end.drops.down++;
+      return;
+    }
+    end.received++;
+    this.frames++;
+    if (station.paused === undefined) {
+      station.node.deliver(end.port, frame, instant(Math.floor(this.now / 1_000)));
+    } else if (station.paused.frames.length < PAUSED_FRAMES) {
+      station.paused.frames.push({ port: end.port, frame });
+    } else {
+      station.node.drop(end.port, "paused");
+    }
+  }
+
+  private wakeUp(station: Station): void {
+    if (station.queued !== this.now) return; // asked for again, and earlier, since
+    station.queued = Number.POSITIVE_INFINITY;
+    if (!station.on) return;
+    if (station.deadline > this.now) {
+      this.enqueueWake(station);
+    } else if (station.paused !== undefined) {
+      station.paused.wake = true;
+    } else {
+      station.deadline = Number.POSITIVE_INFINITY;
+      station.node.step({ kind: "timer" }, this.instant);
+    }
+  }
+
+  private enqueueWake(station: Station): void {
+    if (station.deadline >= station.queued || station.deadline === Number.POSITIVE_INFINITY) return;
+    station.queued = station.deadline;
+    this.queue.push(station.deadline, WAKE, station.index, 0, undefined);
+  }
+
+  // --- the host of the nodes ---
+
+  send(node: Node, port: Port, frame: Frame): void {
+    const end = (this.stations[node.id] as Station).wires[port.index];
+    if (end === undefined) node.drop(port, "no-link");
+    else this.transmit(end, frame);
+  }
+
+  private transmit(end: End, frame: Frame): void {
+    const arrives = end.transmit(frame, this.now);
+    if (arrives < 0) return;
+    const { ends, generation } = end.link;
+    const target = ends.length === 2 ? (ends[0] === end ? ends[1] : ends[0]) : end;
+    this.queue.push(arrives, ARRIVAL, (target as End).index, generation, frame);
+  }
+
+  apply(_node: Node, _change: Change): void {
+    // No kernel here: the node's own machines have heard the wish.
+  }
+
+  wake(node: Node, at: Instant): void {
+    const station = this.stations[node.id] as Station;
+    station.deadline = at === NEVER ? Number.POSITIVE_INFINITY : Math.max(this.now, at * 1_000);
+    this.enqueueWake(station);
+  }
+
+  // --- what is done to the world ---
+
+  /** Does it now, and logs it. Names must exist: whoever reads a file or a key has checked them. */
+  command(command: WorldCommand): void {
+    this.log.append({ at: this.instant, node: WORLD, way: "in", what: { kind: "command", to: WORLD, command } });
+    switch (command.verb) {
+      case "cut":
+      case "heal":
+        this.setLink(this.link(command.link), command.verb === "heal", command.side);
+        break;
+      case "loss": {
+        const link = this.link(command.link);
+        link.loss = command.ratio;
+        link.refresh();
+        break;
+      }
+      case "delay":
+        this.link(command.link).delay = command.delay;
+        break;
+      case "filter": {
+        const link = this.link(command.link);
+        if (command.filter === undefined) link.filters.length = 0;
+        else link.filters.push(command.filter);
+        link.refresh();
+        break;
+      }
+      case "power-off":
+        this.powerOff(this.station(command.node));
+        break;
+      case "power-on":
+        this.powerOn(this.station(command.node));
+        break;
+      case "pause":
+        this.pause(this.station(command.node));
+        break;
+      case "resume":
+        this.resume(this.station(command.node));
+        break;
+      case "command": {
+        const station = this.station(command.node);
+        if (station.on) station.node.step({ kind: "command", to: command.to, command: command.command }, this.instant);
+        break;
+      }
+    }
+  }
+
+  private setLink(link: Link, up: boolean, side: string | undefined): void {
+    if (side !== undefined) {
+      for (const end of link.ends) if (`${end.nodeName}:${end.port.name}` === side) end.muted = !up;
+      return;
+    }
+    if (link.up === up) return;
+    link.up = up;
+    if (!up) link.generation++;
+    for (const end of link.ends) this.tellCarrier(end);
+  }
+
+  /** Carrier: the link is whole and, on a cable, the far side has power. */
+  private carrier(end: End): boolean {
+    const { link } = end;
+    if (!link.up) return false;
+    return link.ends.length !== 2 || link.ends.every((other) => (this.stations[other.node] as Station).on);
+  }
+
+  private tellCarrier(end: End): void {
+    const station = this.stations[end.node] as Station;
+    if (!station.on) return;
+    const up = this.carrier(end);
+    if (station.node.isUp(end.port) === up) return;
+    station.node.step({ kind: "link", port: end.port, up }, this.instant);
+  }
+
+  private powerOn(station: Station): void {
+    if (station.on) return;
+    station.on = true;
+    station.paused = undefined;
+    const { node } = station;
+    station.build(node);
+    node.step({ kind: "command", to: "*", command: { verb: "start" } }, this.instant);
+    for (const end of station.ends.values()) {
+      this.tellCarrier(end);
+      for (const other of end.link.ends) if (other !== end) this.tellCarrier(other);
+    }
+  }
+
+  private powerOff(station: Station): void {
+    if (!station.on) return;
+    station.on = false;
+    station.deadline = Number.POSITIVE_INFINITY;
+    // What comes next is a new device with the same name and the same ports: it remembers nothing.
+    station.node = this.makeNode(station.name, station.index);
+    station.wires.length = 0;
+    for (const end of station.ends.values()) {
+      end.port = station.node.port(end.port.name);
+      station.wires[end.port.index] = end;
+      if (end.link.ends.length === 2) end.link.generation++;
+      for (const other of end.link.ends) if (other !== end) this.tellCarrier(other);
+    }
+  }
+
+  private pause(station: Station): void {
+    if (station.on) station.paused ??= { frames: [], wake: false };
+  }
+
+  /** As a stopped process goes on: timers that ran out meanwhile are seen to first, then what its buffer holds. */
+  private resume(station: Station): void {
+    const { paused } = station;
+    if (paused === undefined) return;
+    station.paused = undefined;
+    if (paused.wake) {
+      station.deadline = Number.POSITIVE_INFINITY;
+      station.node.step({ kind: "timer" }, this.instant);
+    }
+    for (const { port, frame } of paused.frames) station.node.deliver(port, frame, this.instant);
+  }
+
+  private makeNode(name: string, index: number): Node {
+    const mac = (port: string): Mac => {
+      const ends = this.byName.get(name)?.ends;
+      const place = ends === undefined ? -1 : [...ends.keys()].indexOf(port);
+      return stationMac(index, place + 1);
+    };
+    return new Node({ name, id: index, seed: this.seed, mac }, this, this.log);
+  }
+
+  private station(name: string): Station {
+    const station = this.byName.get(name);
+    assert(station !== undefined, `there is no node ${name}`);
+    return station;
+  }
+
+  private link(id: string): Link {
+    const link = this.links.get(id);
+    assert(link !== undefined, `there is no link ${id}`);
+    return link;
+  }
+}
+
+/** Locally administered and readable: 02:00, the node's number (from 1), the port's (from 1; 0 for the node itself). */
+function stationMac(node: number, port: number): Mac {
+  const n = node + 1;
+  return macFrom(Uint8Array.of(0x02, 0x00, n >>> 8, n & 0xff, port >>> 8, port & 0xff));
+}

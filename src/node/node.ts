@@ -1,0 +1,287 @@
+/**
+ * One device: the machines on its ports. It hands every input to the machines that claim it, gathers their outputs,
+ * lets siblings hear each other, writes the log, and tells the host when it wants to be woken.
+ */
+import type { Mac } from "../core/addr.ts";
+import { assert } from "../core/assert.ts";
+import type { Frame } from "../core/frame.ts";
+import type { Log } from "../core/log.ts";
+import type { Change, Env, Event, Input, Mounted, Output, Path, Port } from "../core/machine.ts";
+import { createRng, type Rng } from "../core/rng.ts";
+import { type Instant, instant, NEVER } from "../core/time.ts";
+import type { Host } from "./host.ts";
+
+/** Deliveries within one input; more is a loop between machines, which is a programmer's error. */
+const MAX_DELIVERIES = 100_000;
+
+const TIMER: Input = { kind: "timer" };
+
+interface NodePort extends Port {
+  /** The machine that provides the port; undefined for one with a wire. */
+  owner: Mounted | undefined;
+  /** The machines that use it, in configuration order. */
+  readonly above: Mounted[];
+  up: boolean;
+}
+
+export interface NodeOptions {
+  readonly name: string;
+  /** The host's number for it. */
+  readonly id: number;
+  readonly seed: number;
+  readonly mac: (port: string) => Mac;
+}
+
+export class Node implements Env, Path {
+  readonly node: string;
+  readonly id: number;
+  readonly machines: Mounted[] = [];
+  /** Frames that went nowhere, by reason. */
+  readonly drops = new Map<string, number>();
+  private readonly ports: NodePort[] = [];
+  private readonly byName = new Map<string, NodePort>();
+  private readonly hearers = new Map<string, Mounted[]>();
+  private readonly pending: { readonly from: Mounted; readonly event: Event }[] = [];
+  private readonly host: Host;
+  private readonly log: Log;
+  private readonly options: NodeOptions;
+  private now: Instant = instant(0);
+  private deliveries = 0;
+  private alarm: Instant = NEVER;
+
+  constructor(options: NodeOptions, host: Host, log: Log) {
+    this.options = options;
+    this.node = options.name;
+    this.id = options.id;
+    this.host = host;
+    this.log = log;
+  }
+
+  // --- what a machine is told (Env) ---
+
+  port(name: string): Port {
+    return this.portOf(name);
+  }
+
+  mac(port: Port): Mac {
+    return this.options.mac(port.name);
+  }
+
+  rng(owner: string): Rng {
+    return createRng(this.options.seed, this.node, owner);
+  }
+
+  // --- building ---
+
+  mount(machines: readonly Mounted[]): void {
+    for (const machine of machines) {
+      this.machines.push(machine);
+      for (const port of machine.owns) {
+        const owned = this.at(port);
+        assert(owned.owner === undefined, `port ${port.name} of ${this.node} has two owners`);
+        owned.owner = machine;
+      }
+      for (const port of machine.uses) this.at(port).above.push(machine);
+      for (const type of machine.hears) {
+        const list = this.hearers.get(type);
+        if (list === undefined) this.hearers.set(type, [machine]);
+        else list.push(machine);
+      }
+    }
+  }
+
+  /** Names of the ports that reach the host: used by a machine, owned by none. */
+  wires(): string[] {
+    return this.ports.filter((port) => port.owner === undefined).map((port) => port.name);
+  }
+
+  isUp(port: Port): boolean {
+    return this.at(port).up;
+  }
+
+  machine(name: string): Mounted | undefined {
+    return this.machines.find((machine) => machine.name === name);
+  }
+
+  // --- running ---
+
+  /** When the earliest machine wants its timer. */
+  deadline(): Instant {
+    let first: Instant = NEVER;
+    for (const machine of this.machines) {
+      const at = machine.deadline();
+      if (at < first) first = at;
+    }
+    return first;
+  }
+
+  /** One input from the host: logs it, runs it to completion, performs what comes out. */
+  step(input: Input, now: Instant): void {
+    this.now = now;
+    if (this.log.everything || input.kind === "command" || input.kind === "link") {
+      this.log.append({ at: now, node: this.node, way: "in", what: input });
+    }
+    switch (input.kind) {
+      case "frame":
+        this.up(input.port, input.frame);
+        break;
+      case "link":
+        this.setLink(this.at(input.port), input.up);
+        break;
+      case "timer":
+        for (const machine of this.machines) {
+          if (machine.deadline() <= now) this.run(machine, TIMER);
+        }
+        break;
+      case "command":
+        for (const machine of this.machines) {
+          if (input.to === machine.name || input.to === "*") this.run(machine, input);
+        }
+        break;
+      case "heard":
+        for (const machine of this.hearers.get(input.event.type) ?? []) this.run(machine, input);
+        break;
+    }
+    this.finish();
+  }
+
+  /** A frame from the wire: `step` for frames, without an input record unless somebody reads everything. */
+  deliver(port: Port, frame: Frame, now: Instant): void {
+    if (this.log.everything) {
+      this.step({ kind: "frame", port, frame }, now);
+      return;
+    }
+    this.now = now;
+    this.up(port, frame);
+    this.finish();
+  }
+
+  // --- the data plane (Path) ---
+
+  up(port: Port, frame: Frame): void {
+    const { above } = port as NodePort;
+    for (let i = 0; i < above.length; i++) this.offer(above[i] as Mounted, port, frame);
+  }
+
+  down(port: Port, frame: Frame): void {
+    const { owner } = port as NodePort;
+    if (owner !== undefined) {
+      this.offer(owner, port, frame);
+      return;
+    }
+    if (this.log.everything) {
+      this.log.append({ at: this.now, node: this.node, way: "out", what: { kind: "send", port, frame } });
+    }
+    this.host.send(this, port, frame);
+  }
+
+  drop(port: Port, reason: string): void {
+    this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1);
+    if (this.log.everything) this.append({ kind: "event", event: dropped(port, reason) });
+  }
+
+  say(event: Event): void {
+    this.append({ kind: "event", event });
+    const hearers = this.hearers.get(event.type);
+    if (hearers !== undefined) for (const machine of hearers) this.run(machine, { kind: "heard", event });
+  }
+
+  // --- dispatch ---
+
+  private offer(machine: Mounted, port: Port, frame: Frame): void {
+    const { relay } = machine;
+    if (relay !== undefined) {
+      if (relay(port, frame, this.now, this)) this.run(machine, { kind: "frame", port, frame });
+    } else if (machine.claims?.(port, frame)) {
+      this.run(machine, { kind: "frame", port, frame });
+    }
+  }
+
+  private run(machine: Mounted, input: Input): void {
+    assert(++this.deliveries <= MAX_DELIVERIES, `machines of ${this.node} go round in circles at ${machine.name}`);
+    const outputs = machine.step(input, this.now);
+    for (let i = 0; i < outputs.length; i++) this.perform(machine, outputs[i] as Output);
+  }
+
+  private perform(machine: Mounted, output: Output): void {
+    switch (output.kind) {
+      case "send": {
+        const port = output.port as NodePort;
+        // By its owner a send goes up to the users of the port; by anyone else down to the owner or the wire.
+        if (port.owner === machine) this.up(port, output.frame);
+        else this.down(port, output.frame);
+        break;
+      }
+      case "event":
+        this.append(output);
+        if (this.hearers.has(output.event.type)) this.pending.push({ from: machine, event: output.event });
+        break;
+      case "apply":
+        this.append(output);
+        this.host.apply(this, output.change);
+        this.tell(machine, output.change);
+        break;
+      case "link":
+        this.setLink(this.at(output.port), output.up);
+        break;
+    }
+  }
+
+  private setLink(port: NodePort, up: boolean): void {
+    if (port.up === up) return;
+    port.up = up;
+    for (const machine of port.above) this.run(machine, { kind: "link", port, up });
+  }
+
+  private tell(from: Mounted, event: Event | Change): void {
+    for (const machine of this.hearers.get(event.type) ?? []) {
+      if (machine !== from) this.run(machine, { kind: "heard", event });
+    }
+  }
+
+  /** The end of an input: what machines said is heard in the order in which it was said; then the alarm is set. */
+  private finish(): void {
+    for (let i = 0; i < this.pending.length; i++) {
+      const { from, event } = this.pending[i] as { from: Mounted; event: Event };
+      this.tell(from, event);
+    }
+    if (this.pending.length > 0) this.pending.length = 0;
+    this.deliveries = 0;
+    const alarm = this.deadline();
+    if (alarm === this.alarm) return;
+    this.alarm = alarm;
+    if (this.log.everything) {
+      this.log.append({ at: this.now, node: this.node, way: "out", what: { kind: "alarm", at: alarm } });
+    }
+    this.host.wake(this, alarm);
+  }
+
+  private append(what: Output): void {
+    this.log.append({ at: this.now, node: this.node, way: "out", what });
+  }
+
+  private portOf(name: string): NodePort {
+    const known = this.byName.get(name);
+    if (known !== undefined) return known;
+    const port: NodePort = { name, index: this.ports.length, owner: undefined, above: [], up: false };
+    this.ports.push(port);
+    this.byName.set(name, port);
+    return port;
+  }
+
+  private at(port: Port): NodePort {
+    const own = this.ports[port.index];
+    assert(own === port, `port ${port.name} is not one of ${this.node}`);
+    return own as NodePort;
+  }
+}
+
+interface Dropped extends Event {
+  readonly type: "drop";
+  readonly interface: string;
+  readonly reason: string;
+}
+
+function dropped(port: Port, reason: string): Dropped {
+  return { type: "drop", interface: port.name, reason };
+}
