@@ -90,7 +90,8 @@ export interface Machine<
   readonly claims?: (state: State, port: Port, frame: Frame) => boolean;
   /**
    * The data plane: it is offered every frame of the machine's ports in place of `claims` and passes it on by `path`,
-   * without the cost of an output. True hands this frame to `step` as well.
+   * without the cost of an output. True hands this frame to `step` as well. It brings the machine's deadline nearer only
+   * when it also says something or returns true.
    */
   readonly relay?: (state: State, port: Port, frame: Frame, now: Instant, path: Path) => boolean;
   /** May change `state` in place: it is the only writer, and it runs to completion. */
@@ -99,18 +100,36 @@ export interface Machine<
   readonly deadline: (state: State) => Instant;
 }
 
-/** A machine with its state, its type parameters folded away. */
-export interface Mounted {
+/** A machine whose own types are folded away: the node gives it only its own state and what it asked for. */
+export type AnyMachine = Machine<unknown, unknown>;
+
+/** A machine with its state, on a node. */
+export class Mounted {
   readonly name: string;
-  readonly hears: readonly string[];
+  readonly machine: AnyMachine;
+  /** For views and tests; only the machine writes it. */
+  readonly state: unknown;
   readonly owns: readonly Port[];
   readonly uses: readonly Port[];
-  /** The state, for views and tests; only the machine writes it. */
-  readonly state: unknown;
-  readonly claims: ((port: Port, frame: Frame) => boolean) | undefined;
-  readonly relay: ((port: Port, frame: Frame, now: Instant, path: Path) => boolean) | undefined;
-  step(input: Input, now: Instant): readonly Output[];
-  deadline(): Instant;
+  readonly relay: AnyMachine["relay"];
+
+  constructor(machine: AnyMachine, config: unknown, env: Env) {
+    const use = machine.ports(config);
+    this.name = machine.name;
+    this.machine = machine;
+    this.owns = (use.owns ?? []).map((name) => env.port(name));
+    this.uses = (use.uses ?? []).map((name) => env.port(name));
+    this.state = machine.init(config, env);
+    this.relay = machine.relay;
+  }
+
+  step(input: Input, now: Instant): readonly Output[] {
+    return this.machine.step(this.state, input, now);
+  }
+
+  deadline(): Instant {
+    return this.machine.deadline(this.state);
+  }
 }
 
 /** Puts a machine on a node. The one place where a machine's own types meet the engine's. */
@@ -119,21 +138,5 @@ export function mount<Config, State, C extends Command, E extends Event, H exten
   config: Config,
   env: Env,
 ): Mounted {
-  const use = machine.ports(config);
-  const owns = (use.owns ?? []).map((name) => env.port(name));
-  const uses = (use.uses ?? []).map((name) => env.port(name));
-  const state = machine.init(config, env);
-  const { claims, relay } = machine;
-  return {
-    name: machine.name,
-    hears: machine.hears ?? [],
-    owns,
-    uses,
-    state,
-    claims: claims === undefined ? undefined : (port, frame) => claims(state, port, frame),
-    relay: relay === undefined ? undefined : (port, frame, now, path) => relay(state, port, frame, now, path),
-    // The node delivers only commands addressed to this machine and events that it named in `hears`.
-    step: (input, now) => machine.step(state, input as Input<C, H>, now),
-    deadline: () => machine.deadline(state),
-  };
+  return new Mounted(machine as unknown as AnyMachine, config, env);
 }

@@ -3,13 +3,13 @@
  * lets siblings hear each other, writes the log, and tells the host when it wants to be woken.
  */
 import type { Mac } from "../core/addr.ts";
-import { assert } from "../core/assert.ts";
+import { AssertionError, assert } from "../core/assert.ts";
 import type { Frame } from "../core/frame.ts";
 import type { Log } from "../core/log.ts";
 import type { Change, Env, Event, Input, Mounted, Output, Path, Port } from "../core/machine.ts";
 import { createRng, type Rng } from "../core/rng.ts";
 import { type Instant, instant, NEVER } from "../core/time.ts";
-import type { Host } from "./host.ts";
+import type { Host, Wire } from "./host.ts";
 
 /** Deliveries within one input; more is a loop between machines, which is a programmer's error. */
 const MAX_DELIVERIES = 100_000;
@@ -21,6 +21,8 @@ interface NodePort extends Port {
   owner: Mounted | undefined;
   /** The machines that use it, in configuration order. */
   readonly above: Mounted[];
+  /** What the host put under it. */
+  wire: Wire | undefined;
   up: boolean;
 }
 
@@ -46,6 +48,7 @@ export class Node implements Env, Path {
   private readonly log: Log;
   private readonly options: NodeOptions;
   private now: Instant = instant(0);
+  /** Steps of machines within the input that is being run. */
   private deliveries = 0;
   private alarm: Instant = NEVER;
 
@@ -82,7 +85,7 @@ export class Node implements Env, Path {
         owned.owner = machine;
       }
       for (const port of machine.uses) this.at(port).above.push(machine);
-      for (const type of machine.hears) {
+      for (const type of machine.machine.hears ?? []) {
         const list = this.hearers.get(type);
         if (list === undefined) this.hearers.set(type, [machine]);
         else list.push(machine);
@@ -93,6 +96,11 @@ export class Node implements Env, Path {
   /** Names of the ports that reach the host: used by a machine, owned by none. */
   wires(): string[] {
     return this.ports.filter((port) => port.owner === undefined).map((port) => port.name);
+  }
+
+  /** Puts a wire under a port. */
+  attach(port: Port, wire: Wire): void {
+    this.at(port).wire = wire;
   }
 
   isUp(port: Port): boolean {
@@ -108,8 +116,9 @@ export class Node implements Env, Path {
   /** When the earliest machine wants its timer. */
   deadline(): Instant {
     let first: Instant = NEVER;
-    for (const machine of this.machines) {
-      const at = machine.deadline();
+    const { machines } = this;
+    for (let i = 0; i < machines.length; i++) {
+      const at = (machines[i] as Mounted).deadline();
       if (at < first) first = at;
     }
     return first;
@@ -153,7 +162,8 @@ export class Node implements Env, Path {
     }
     this.now = now;
     this.up(port, frame);
-    this.finish();
+    // Frames that were only relayed leave every deadline where it was.
+    if (this.deliveries > 0) this.finish();
   }
 
   // --- the data plane (Path) ---
@@ -164,15 +174,17 @@ export class Node implements Env, Path {
   }
 
   down(port: Port, frame: Frame): void {
-    const { owner } = port as NodePort;
+    const { owner, wire } = port as NodePort;
     if (owner !== undefined) {
       this.offer(owner, port, frame);
-      return;
+    } else if (wire === undefined) {
+      this.drop(port, "no-link");
+    } else {
+      if (this.log.everything) {
+        this.log.append({ at: this.now, node: this.node, way: "out", what: { kind: "send", port, frame } });
+      }
+      wire.transmit(frame);
     }
-    if (this.log.everything) {
-      this.log.append({ at: this.now, node: this.node, way: "out", what: { kind: "send", port, frame } });
-    }
-    this.host.send(this, port, frame);
   }
 
   drop(port: Port, reason: string): void {
@@ -181,6 +193,7 @@ export class Node implements Env, Path {
   }
 
   say(event: Event): void {
+    this.deliveries++;
     this.append({ kind: "event", event });
     const hearers = this.hearers.get(event.type);
     if (hearers !== undefined) for (const machine of hearers) this.run(machine, { kind: "heard", event });
@@ -191,16 +204,20 @@ export class Node implements Env, Path {
   private offer(machine: Mounted, port: Port, frame: Frame): void {
     const { relay } = machine;
     if (relay !== undefined) {
-      if (relay(port, frame, this.now, this)) this.run(machine, { kind: "frame", port, frame });
-    } else if (machine.claims?.(port, frame)) {
+      if (relay(machine.state, port, frame, this.now, this)) this.run(machine, { kind: "frame", port, frame });
+    } else if (machine.machine.claims?.(machine.state, port, frame)) {
       this.run(machine, { kind: "frame", port, frame });
     }
   }
 
   private run(machine: Mounted, input: Input): void {
-    assert(++this.deliveries <= MAX_DELIVERIES, `machines of ${this.node} go round in circles at ${machine.name}`);
+    if (++this.deliveries > MAX_DELIVERIES) this.circles(machine);
     const outputs = machine.step(input, this.now);
     for (let i = 0; i < outputs.length; i++) this.perform(machine, outputs[i] as Output);
+  }
+
+  private circles(machine: Mounted): never {
+    throw new AssertionError(`the machines of ${this.node} go round in circles at ${machine.name}`);
   }
 
   private perform(machine: Mounted, output: Output): void {
@@ -263,7 +280,7 @@ export class Node implements Env, Path {
   private portOf(name: string): NodePort {
     const known = this.byName.get(name);
     if (known !== undefined) return known;
-    const port: NodePort = { name, index: this.ports.length, owner: undefined, above: [], up: false };
+    const port: NodePort = { name, index: this.ports.length, owner: undefined, above: [], wire: undefined, up: false };
     this.ports.push(port);
     this.byName.set(name, port);
     return port;

@@ -2,6 +2,8 @@
 import type { Frame } from "../../core/frame.ts";
 import type { Port } from "../../core/machine.ts";
 import { below, chance, createRng, type Rng } from "../../core/rng.ts";
+import type { Wire } from "../../node/host.ts";
+import type { Node } from "../../node/node.ts";
 
 /** What Ethernet adds to a frame on the wire: preamble 8, FCS 4, inter-packet gap 12 (IEEE 802.3 §3.1.1, §4.4.2). */
 const WIRE_OVERHEAD = 24;
@@ -46,8 +48,15 @@ export interface LinkDrops {
   cut: number;
 }
 
-/** One port's side of a link; the direction in which it sends. */
-export class End {
+/** Where frames go that will arrive: the world's queue. */
+export interface Air {
+  /** Now, in ns. */
+  readonly now: number;
+  carry(from: End, frame: Frame, arrives: number): void;
+}
+
+/** One port's side of a link: what is under the port of a node. */
+export class End implements Wire {
   /** When the wire is free again, in ns. */
   private free = 0;
   private lastArrival = 0;
@@ -59,7 +68,13 @@ export class End {
   received = 0;
   readonly drops: LinkDrops = { down: 0, queue: 0, loss: 0, filter: 0, cut: 0 };
 
+  /** The other end of a cable; undefined on a segment. */
+  peer: End | undefined;
+  /** The node behind it while that runs; undefined while it is off or paused. */
+  receiver: Node | undefined;
+
   constructor(
+    private readonly air: Air,
     readonly link: Link,
     /** Its place among all ends of the world. */
     readonly index: number,
@@ -72,8 +87,13 @@ export class End {
     this.rng = createRng(seed, "link", link.id, `${nodeName}:${port.name}`);
   }
 
+  transmit(frame: Frame): void {
+    const arrives = this.arrival(frame, this.air.now);
+    if (arrives >= 0) this.air.carry(this, frame, arrives);
+  }
+
   /** When a frame sent at `now` (ns) arrives at the other ends; -1 when it never does. The queue is arithmetic. */
-  transmit(frame: Frame, now: number): number {
+  private arrival(frame: Frame, now: number): number {
     const { link, drops } = this;
     if (!link.up) {
       drops.down++;

@@ -3,13 +3,20 @@
  * the bucket that is being run, another heap everything beyond the wheel: idle timers cost the data plane nothing, and
  * bursts of equal times (floods) stay cheap.
  */
-import { assert } from "../../core/assert.ts";
 import type { Frame } from "../../core/frame.ts";
 
 /** Nanoseconds of a bucket, and how many of them: 1.024 µs × 16384 = 16.8 ms of near future. */
 const BUCKET = 1_024;
 const BUCKETS = 16_384;
 const MASK = BUCKETS - 1;
+
+/** Words of an event's slot, and what is where. */
+const SLOT = 8;
+const SEQUENCE = 1;
+const KIND = 2;
+const A = 3;
+const B = 4;
+const NEXT = 5;
 
 /** Events that may wait at once; one more is an error of the lab (a storm), not a slow death. */
 export const MAX_EVENTS = 1 << 24;
@@ -95,7 +102,7 @@ class Heap {
   }
 }
 
-function enlarged<A extends Float64Array | Int32Array | Uint8Array>(from: A, to: A): A {
+function enlarged<A extends Float64Array | Int32Array>(from: A, to: A): A {
   to.set(from);
   return to;
 }
@@ -119,14 +126,10 @@ export class EventQueue {
   private readonly heads = new Int32Array(BUCKETS).fill(-1);
   private readonly occupied = new Int32Array(BUCKETS >> 5);
 
+  /** One cache line per event: time, sequence, kind, a, b, and the next slot of the bucket or of the free list. */
+  private slots = new Float64Array(1024 * SLOT);
   private free = -1;
   private used = 0;
-  private times = new Float64Array(1024);
-  private sequences = new Float64Array(1024);
-  private links = new Int32Array(1024);
-  private kinds = new Uint8Array(1024);
-  private as = new Int32Array(1024);
-  private bs = new Int32Array(1024);
   private readonly frames: (Frame | undefined)[] = [];
 
   /**
@@ -135,14 +138,16 @@ export class EventQueue {
    */
   push(time: number, kind: number, a: number, b: number, frame: Frame | undefined): void {
     let slot = this.free;
-    if (slot >= 0) this.free = this.links[slot] as number;
+    if (slot >= 0) this.free = this.slots[slot * SLOT + NEXT] as number;
     else slot = this.fresh();
     const sequence = this.sequence++;
-    this.times[slot] = time;
-    this.sequences[slot] = sequence;
-    this.kinds[slot] = kind;
-    this.as[slot] = a;
-    this.bs[slot] = b;
+    const { slots } = this;
+    const base = slot * SLOT;
+    slots[base] = time;
+    slots[base + SEQUENCE] = sequence;
+    slots[base + KIND] = kind;
+    slots[base + A] = a;
+    slots[base + B] = b;
     this.frames[slot] = frame;
     this.size++;
     const ahead = Math.floor(time / BUCKET) - this.bucket;
@@ -156,13 +161,15 @@ export class EventQueue {
     if (this.near.size === 0 && !this.advance()) return false;
     if (this.near.first() > limit) return false;
     const slot = this.near.pop();
-    this.time = this.times[slot] as number;
-    this.kind = this.kinds[slot] as number;
-    this.a = this.as[slot] as number;
-    this.b = this.bs[slot] as number;
+    const { slots } = this;
+    const base = slot * SLOT;
+    this.time = slots[base] as number;
+    this.kind = slots[base + KIND] as number;
+    this.a = slots[base + A] as number;
+    this.b = slots[base + B] as number;
     this.frame = this.frames[slot];
     this.frames[slot] = undefined;
-    this.links[slot] = this.free;
+    slots[base + NEXT] = this.free;
     this.free = slot;
     this.size--;
     return true;
@@ -188,7 +195,7 @@ export class EventQueue {
       const ahead = Math.floor(this.far.first() / BUCKET) - this.bucket;
       if (ahead >= BUCKETS) break;
       const slot = this.far.pop();
-      if (ahead <= 0) this.near.push(this.times[slot] as number, this.sequences[slot] as number, slot);
+      if (ahead <= 0) this.intoNear(slot);
       else this.intoWheel(slot, (this.bucket + ahead) & MASK);
     }
     const index = this.bucket & MASK;
@@ -196,8 +203,8 @@ export class EventQueue {
     this.heads[index] = -1;
     this.occupied[index >> 5] = (this.occupied[index >> 5] as number) & ~(1 << (index & 31));
     while (slot >= 0) {
-      const following = this.links[slot] as number;
-      this.near.push(this.times[slot] as number, this.sequences[slot] as number, slot);
+      const following = this.slots[slot * SLOT + NEXT] as number;
+      this.intoNear(slot);
       this.inWheel--;
       slot = following;
     }
@@ -217,24 +224,21 @@ export class EventQueue {
   }
 
   private intoWheel(slot: number, index: number): void {
-    this.links[slot] = this.heads[index] as number;
+    this.slots[slot * SLOT + NEXT] = this.heads[index] as number;
     this.heads[index] = slot;
     this.occupied[index >> 5] = (this.occupied[index >> 5] as number) | (1 << (index & 31));
     this.inWheel++;
   }
 
+  private intoNear(slot: number): void {
+    this.near.push(this.slots[slot * SLOT] as number, this.slots[slot * SLOT + SEQUENCE] as number, slot);
+  }
+
   private fresh(): number {
-    if (this.used === this.times.length) {
+    if (this.used * SLOT === this.slots.length) {
       if (this.used >= MAX_EVENTS) throw new QueueFull();
-      const size = this.used * 2;
-      this.times = enlarged(this.times, new Float64Array(size));
-      this.sequences = enlarged(this.sequences, new Float64Array(size));
-      this.links = enlarged(this.links, new Int32Array(size));
-      this.kinds = enlarged(this.kinds, new Uint8Array(size));
-      this.as = enlarged(this.as, new Int32Array(size));
-      this.bs = enlarged(this.bs, new Int32Array(size));
+      this.slots = enlarged(this.slots, new Float64Array(this.slots.length * 2));
     }
-    assert(this.used < this.times.length, "the pool has grown");
     return this.used++;
   }
 }

@@ -8,11 +8,11 @@ import { macFrom } from "../../core/addr.ts";
 import { assert } from "../../core/assert.ts";
 import type { Frame } from "../../core/frame.ts";
 import { type Log, WORLD } from "../../core/log.ts";
-import type { Change, Command, Port } from "../../core/machine.ts";
+import type { Change, Command } from "../../core/machine.ts";
 import { type Instant, instant, NEVER } from "../../core/time.ts";
 import type { Host } from "../../node/host.ts";
 import { Node } from "../../node/node.ts";
-import { End, type Filter, Link, type LinkOptions, type Ratio } from "./link.ts";
+import { type Air, End, type Filter, Link, type LinkOptions, type Ratio } from "./link.ts";
 import { EventQueue } from "./queue.ts";
 
 const ARRIVAL = 0;
@@ -43,18 +43,16 @@ interface Station {
   readonly build: (node: Node) => void;
   /** By port name, in the order of the links. */
   readonly ends: Map<string, End>;
-  /** By the port's index on the node. */
-  readonly wires: (End | undefined)[];
   node: Node;
   on: boolean;
   /** Undefined while it runs. */
-  paused: { readonly frames: { readonly port: Port; readonly frame: Frame }[]; wake: boolean } | undefined;
+  paused: { readonly frames: { readonly end: End; readonly frame: Frame }[]; wake: boolean } | undefined;
   /** When the node wants its timer (ns), and for when an event for that is queued. */
   deadline: number;
   queued: number;
 }
 
-export class World implements Host {
+export class World implements Host, Air {
   /** Virtual nanoseconds since the start. */
   now = 0;
   /** Events that were run. */
@@ -86,7 +84,6 @@ export class World implements Host {
       index,
       build,
       ends: new Map(),
-      wires: [],
       node: this.makeNode(name, index),
       on: false,
       paused: undefined,
@@ -104,11 +101,16 @@ export class World implements Host {
     for (const { node, port } of ends) {
       const station = this.station(node);
       assert(!station.ends.has(port), `${node}:${port} is on two links`);
-      const end = new End(link, this.ends.length, station.index, node, station.node.port(port), this.seed);
+      const end = new End(this, link, this.ends.length, station.index, node, station.node.port(port), this.seed);
       this.ends.push(end);
       link.ends.push(end);
       station.ends.set(port, end);
-      station.wires[end.port.index] = end;
+      station.node.attach(end.port, end);
+    }
+    const [a, b] = link.ends;
+    if (a !== undefined && b !== undefined && link.ends.length === 2) {
+      a.peer = b;
+      b.peer = a;
     }
     this.links.set(link.id, link);
   }
@@ -178,7 +180,7 @@ export class World implements Host {
       end.drops.cut++;
       return;
     }
-    if (link.ends.length === 2) {
+    if (end.peer !== undefined) {
       this.receive(end, frame);
       return;
     }
@@ -186,20 +188,17 @@ export class World implements Host {
   }
 
   private receive(end: End, frame: Frame): void {
-    const station = this.stations[end.node] as Station;
-    if (!station.on) {
-      end.drops.down++;
+    const { receiver } = end;
+    if (receiver !== undefined) {
+      end.received++;
+      this.frames++;
+      receiver.deliver(end.port, frame, instant(Math.floor(this.now / 1_000)));
       return;
     }
-    end.received++;
-    this.frames++;
-    if (station.paused === undefined) {
-      station.node.deliver(end.port, frame, instant(Math.floor(this.now / 1_000)));
-    } else if (station.paused.frames.length < PAUSED_FRAMES) {
-      station.paused.frames.push({ port: end.port, frame });
-    } else {
-      station.node.drop(end.port, "paused");
-    }
+    const { paused, node } = this.stations[end.node] as Station;
+    if (paused === undefined) end.drops.down++;
+    else if (paused.frames.length < PAUSED_FRAMES) paused.frames.push({ end, frame });
+    else node.drop(end.port, "paused");
   }
 
   private wakeUp(station: Station): void {
@@ -224,18 +223,8 @@ export class World implements Host {
 
   // --- the host of the nodes ---
 
-  send(node: Node, port: Port, frame: Frame): void {
-    const end = (this.stations[node.id] as Station).wires[port.index];
-    if (end === undefined) node.drop(port, "no-link");
-    else this.transmit(end, frame);
-  }
-
-  private transmit(end: End, frame: Frame): void {
-    const arrives = end.transmit(frame, this.now);
-    if (arrives < 0) return;
-    const { ends, generation } = end.link;
-    const target = ends.length === 2 ? (ends[0] === end ? ends[1] : ends[0]) : end;
-    this.queue.push(arrives, ARRIVAL, (target as End).index, generation, frame);
+  carry(from: End, frame: Frame, arrives: number): void {
+    this.queue.push(arrives, ARRIVAL, (from.peer ?? from).index, from.link.generation, frame);
   }
 
   apply(_node: Node, _change: Change): void {
@@ -325,6 +314,7 @@ export class World implements Host {
     station.on = true;
     station.paused = undefined;
     const { node } = station;
+    this.connect(station, node);
     station.build(node);
     node.step({ kind: "command", to: "*", command: { verb: "start" } }, this.instant);
     for (const end of station.ends.values()) {
@@ -339,17 +329,19 @@ export class World implements Host {
     station.deadline = Number.POSITIVE_INFINITY;
     // What comes next is a new device with the same name and the same ports: it remembers nothing.
     station.node = this.makeNode(station.name, station.index);
-    station.wires.length = 0;
+    this.connect(station, undefined);
     for (const end of station.ends.values()) {
       end.port = station.node.port(end.port.name);
-      station.wires[end.port.index] = end;
+      station.node.attach(end.port, end);
       if (end.link.ends.length === 2) end.link.generation++;
       for (const other of end.link.ends) if (other !== end) this.tellCarrier(other);
     }
   }
 
   private pause(station: Station): void {
-    if (station.on) station.paused ??= { frames: [], wake: false };
+    if (!station.on) return;
+    station.paused ??= { frames: [], wake: false };
+    this.connect(station, undefined);
   }
 
   /** As a stopped process goes on: timers that ran out meanwhile are seen to first, then what its buffer holds. */
@@ -357,11 +349,16 @@ export class World implements Host {
     const { paused } = station;
     if (paused === undefined) return;
     station.paused = undefined;
+    this.connect(station, station.node);
     if (paused.wake) {
       station.deadline = Number.POSITIVE_INFINITY;
       station.node.step({ kind: "timer" }, this.instant);
     }
-    for (const { port, frame } of paused.frames) station.node.deliver(port, frame, this.instant);
+    for (const { end, frame } of paused.frames) this.receive(end, frame);
+  }
+
+  private connect(station: Station, receiver: Node | undefined): void {
+    for (const end of station.ends.values()) end.receiver = receiver;
   }
 
   private makeNode(name: string, index: number): Node {
