@@ -1,9 +1,11 @@
 /** What a protocol's folder hands to the engine: everything that is known of it outside is in this record. */
 import type { ZodType } from "zod";
+import type { Ip } from "../core/addr.ts";
 import type { Env, Event, Mounted } from "../core/machine.ts";
-import type { Invariant } from "../core/view.ts";
+import type { Instant } from "../core/time.ts";
+import type { Invariant, View } from "../core/view.ts";
 
-/** Something wrong in a file that its schema cannot say, at a path inside the node: ["vrrp", 0, "vrid"]. */
+/** Something wrong in a file that its schema cannot say, at the path of what is wrong; who returns it says from where. */
 export interface Problem {
   readonly path: readonly (string | number)[];
   /** What was found and what is allowed. */
@@ -14,6 +16,65 @@ export interface Problem {
 export interface NodeConfig {
   readonly node: string;
   readonly [key: string]: unknown;
+}
+
+/** What a line under `expect:` says of a protocol: `node: sw1, vrrp: 10, state: master`. */
+export interface Claim {
+  readonly node?: string;
+  /** The value under the protocol's name (10), through `Expectable.subject`; absent where it stands for all. */
+  readonly subject?: unknown;
+  /** What else the line says (state: "master"), through `Expectable.fields`; only what is there. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** A stream of numbered datagrams, or of echo requests where nobody but a virtual router has the address. */
+export interface Flow {
+  readonly id: string;
+  /** Name of the node that sends. */
+  readonly from: string;
+  readonly to: Ip;
+  /** Packets per second. */
+  readonly rate: number;
+  /** Octets of each frame, without FCS. */
+  readonly size: number;
+  readonly start: Instant;
+  /** Absent: until the end of the run. */
+  readonly stop?: Instant;
+}
+
+/** What became of a flow's packets; for echo requests, what came back. */
+export interface FlowRecord {
+  readonly id: string;
+  readonly sent: number;
+  readonly received: number;
+  readonly lost: number;
+  readonly duplicated: number;
+  /** Packets that arrived after one that was sent later. */
+  readonly reordered: number;
+  /** The longest time between two arrivals, or from the first departure to the first arrival, in seconds. */
+  readonly longestGap: number;
+}
+
+/** The measuring of one run. It outlives the nodes: a device that loses power takes no count with it. */
+export interface Meter {
+  /** The machines that send and count on this node; again after every power-on. */
+  mount(node: NodeConfig, env: Env): readonly Mounted[];
+  /** Of the packets that were sent in `from` … `to`, `to` excluded; a gap counts when it overlaps that time. */
+  record(flow: string, now: Instant, from?: Instant, to?: Instant): FlowRecord;
+}
+
+/** How the expectations of a lab may speak of a protocol, and how they are judged. */
+export interface Expectable {
+  readonly subject: ZodType;
+  readonly fields: Readonly<Record<string, ZodType>>;
+  /** What is wrong with a claim on these nodes, at a path inside the claim's line: a router that none of them has. */
+  readonly check?: (claim: Claim, nodes: readonly NodeConfig[]) => readonly Problem[];
+  /** What `judge` looks at. */
+  readonly view: View<unknown>;
+  /** Whether the claim holds now, and what is so instead, in words. */
+  readonly judge: (view: unknown, claim: Claim) => { readonly ok: boolean; readonly detail: string };
+  /** By the word after `always:`, the promise as a check of the log, for the routers (…) that the claim means. */
+  readonly promises?: Readonly<Record<string, (claim: Claim, nodes: readonly NodeConfig[]) => Invariant<unknown>>>;
 }
 
 export interface Protocol<Config = never> {
@@ -27,17 +88,24 @@ export interface Protocol<Config = never> {
   readonly command?: ZodType;
   /** The machines that a node with this configuration runs, in the order in which they hear of things. */
   readonly mount?: (config: Config, node: NodeConfig, env: Env) => readonly Mounted[];
-  /** What is wrong within one node. */
+  /** What a lab may expect of it; addressed by `name`. */
+  readonly expect?: Expectable;
+  /** What is wrong within one node, at paths inside the value under `key`: [0, "vrid"]. */
   readonly check?: (config: Config, node: NodeConfig) => readonly Problem[];
-  /** What disagrees between nodes; `warning` problems are said but do not refuse the file. */
+  /**
+   * What disagrees between nodes, at paths inside the node: ["vrrp", 0, "vrid"].
+   * `warning` problems are said but do not refuse the file.
+   */
   readonly compare?: (
     nodes: readonly NodeConfig[],
   ) => readonly (Problem & { readonly node: string; readonly warning: boolean })[];
   /** An event of this protocol as words for the timeline; undefined for one that the timeline leaves out. */
   readonly describe?: (event: Event) => string | undefined;
+  /** Opens the measuring of a lab's traffic; `end` is when the run ends. One protocol of the list has it. */
+  readonly meter?: (flows: readonly Flow[], nodes: readonly NodeConfig[], end: Instant) => Meter;
   /** Promises that hold for every lab whose nodes run it. */
   readonly invariants?: (nodes: readonly NodeConfig[]) => readonly Invariant<unknown>[];
 }
 
 /** Forgets the configuration's type, once its schema guards it. */
-export type AnyProtocol = Protocol<never>;
+export type AnyProtocol = Omit<Protocol<never>, "schema"> & { readonly schema?: ZodType };

@@ -314,6 +314,7 @@ export class World implements Host, Air {
     station.on = true;
     station.paused = undefined;
     const { node } = station;
+    this.tell(station, "node.on");
     this.connect(station, node);
     station.build(node);
     node.step({ kind: "command", to: "*", command: { verb: "start" } }, this.instant);
@@ -326,6 +327,8 @@ export class World implements Host, Air {
   private powerOff(station: Station): void {
     if (!station.on) return;
     station.on = false;
+    station.paused = undefined;
+    this.tell(station, "node.off");
     station.deadline = Number.POSITIVE_INFINITY;
     // What comes next is a new device with the same name and the same ports: it remembers nothing.
     station.node = this.makeNode(station.name, station.index);
@@ -336,6 +339,11 @@ export class World implements Host, Air {
       if (end.link.ends.length === 2) end.link.generation++;
       for (const other of end.link.ends) if (other !== end) this.tellCarrier(other);
     }
+  }
+
+  /** Views forget what a device without power was. */
+  private tell(station: Station, type: "node.on" | "node.off"): void {
+    this.log.append({ at: this.instant, node: station.name, way: "out", what: { kind: "event", event: { type } } });
   }
 
   private pause(station: Station): void {

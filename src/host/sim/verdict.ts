@@ -1,0 +1,132 @@
+/** Judges a run: promises that must hold all the time, facts at their time. Reads the log, writes nothing. */
+import type { Entry, Reader } from "../../core/log.ts";
+import { WORLD } from "../../core/log.ts";
+import { type Duration, type Instant, instant } from "../../core/time.ts";
+import type { Invariant } from "../../core/view.ts";
+import { Folded } from "../../core/view.ts";
+import type { Expectable } from "../../node/protocol.ts";
+import type { AlwaysExpectation, FactExpectation } from "./expectation.ts";
+
+/** Violations of one promise that are reported; the number of all of them is in the last one's detail. */
+const MAX_REPORTED = 16;
+
+/** A promise that did not hold. */
+export interface Violation {
+  readonly type: "invariant";
+  readonly name: string;
+  readonly from: Instant;
+  readonly to: Instant;
+  readonly detail: string;
+}
+
+/** Watches one promise: it may be broken for `settle` after a disturbance, and the start is one. */
+export class Watch implements Reader {
+  readonly everything = false;
+  readonly violations: Violation[] = [];
+  private readonly folded: Folded<unknown>;
+  /** Until when disorder is allowed. */
+  private excused: number;
+  private detail: string | undefined;
+  /** Since when it is broken without excuse, once that has begun. */
+  private since = 0;
+
+  constructor(
+    private readonly invariant: Invariant<unknown>,
+    private readonly settle: Duration = invariant.settle,
+    /** The line of the lab that asks for it; undefined for one that every lab gets. */
+    readonly expectation?: AlwaysExpectation,
+  ) {
+    this.folded = new Folded(invariant.view);
+    this.excused = settle;
+  }
+
+  read(entry: Entry): void {
+    // What is so before this entry was so up to now: disorder that outlasted its excuse has been a violation since.
+    this.folded.read(entry);
+    if (entry.node === WORLD && entry.way === "in") {
+      if (this.detail !== undefined && this.since < entry.at) this.close(entry.at);
+      this.excused = entry.at + this.settle;
+      if (this.detail !== undefined) this.since = this.excused;
+    }
+    const broken = this.invariant.broken(this.folded.value);
+    if (broken === undefined) {
+      if (this.detail !== undefined) this.close(entry.at);
+    } else if (this.detail === undefined) {
+      this.detail = broken;
+      this.since = Math.max(entry.at, this.excused);
+    }
+  }
+
+  /** The run is over. */
+  end(now: Instant): void {
+    if (this.detail !== undefined) this.close(now);
+  }
+
+  private close(now: Instant): void {
+    const detail = this.detail ?? "";
+    this.detail = undefined;
+    if (this.since >= now) return;
+    if (this.violations.length >= MAX_REPORTED) return;
+    this.violations.push({ type: "invariant", name: this.invariant.name, from: instant(this.since), to: now, detail });
+  }
+}
+
+/** One judged line under `expect:`. */
+export interface Verdict {
+  readonly type: "expect";
+  readonly ok: boolean;
+  readonly text: string;
+  /** When it was settled. */
+  readonly at: Instant;
+  readonly detail: string;
+  /** Of the lab's file, from 1. */
+  readonly line: number;
+}
+
+/** Waits for one fact to become true in its time. */
+export class Fact implements Reader {
+  readonly everything = false;
+  verdict: Verdict | undefined;
+  private readonly folded: Folded<unknown>;
+
+  constructor(
+    readonly expectation: FactExpectation,
+    private readonly expectable: Expectable,
+  ) {
+    this.folded = new Folded(expectable.view);
+  }
+
+  read(entry: Entry): void {
+    const { from, until } = this.expectation;
+    if (this.verdict !== undefined) return;
+    // A fact "within" is settled by what was so at the beginning of its time, too.
+    if (from < until && entry.at > from) this.look(from);
+    this.folded.read(entry);
+    if (from < until && entry.at >= from && entry.at <= until) this.look(entry.at);
+  }
+
+  /** At `until`: what is so now decides. */
+  settle(now: Instant): Verdict {
+    if (this.verdict !== undefined) return this.verdict;
+    const { ok, detail } = this.expectable.judge(this.folded.value, this.expectation.claim);
+    this.verdict = this.judged(ok, now, detail);
+    return this.verdict;
+  }
+
+  /** The run ended before its time: nothing can be said for it. */
+  skip(now: Instant): Verdict {
+    this.verdict ??= this.judged(false, now, "the run ended before the time of this line");
+    return this.verdict;
+  }
+
+  private look(at: Instant): void {
+    if (this.verdict !== undefined) return;
+    const { ok, detail } = this.expectable.judge(this.folded.value, this.expectation.claim);
+    if (ok) this.verdict = this.judged(true, at, detail);
+  }
+
+  private judged(ok: boolean, at: Instant, detail: string): Verdict {
+    const { text, line } = this.expectation;
+    return { type: "expect", ok, text, at, detail, line };
+  }
+}
