@@ -10,13 +10,16 @@ const BUCKET = 1_024;
 const BUCKETS = 16_384;
 const MASK = BUCKETS - 1;
 
-/** Words of an event's slot, and what is where. */
-const SLOT = 8;
+/** An event's slot, half a cache line: two doubles (time, sequence), then four 32-bit words. */
+const DOUBLES = 4;
+const WORDS = 8;
 const SEQUENCE = 1;
-const KIND = 2;
-const A = 3;
-const B = 4;
-const NEXT = 5;
+const KIND = 4;
+const A = 5;
+const B = 6;
+/** The next slot of the bucket, or of the free list. */
+const NEXT = 7;
+const FIRST_SLOTS = 1024;
 
 /** Events that may wait at once; one more is an error of the lab (a storm), not a slow death. */
 export const MAX_EVENTS = 1 << 24;
@@ -126,8 +129,9 @@ export class EventQueue {
   private readonly heads = new Int32Array(BUCKETS).fill(-1);
   private readonly occupied = new Int32Array(BUCKETS >> 5);
 
-  /** One cache line per event: time, sequence, kind, a, b, and the next slot of the bucket or of the free list. */
-  private slots = new Float64Array(1024 * SLOT);
+  private doubles = new Float64Array(FIRST_SLOTS * DOUBLES);
+  /** The same memory. */
+  private words = new Int32Array(this.doubles.buffer);
   private free = -1;
   private used = 0;
   private readonly frames: (Frame | undefined)[] = [];
@@ -138,16 +142,15 @@ export class EventQueue {
    */
   push(time: number, kind: number, a: number, b: number, frame: Frame | undefined): void {
     let slot = this.free;
-    if (slot >= 0) this.free = this.slots[slot * SLOT + NEXT] as number;
+    if (slot >= 0) this.free = this.words[slot * WORDS + NEXT] as number;
     else slot = this.fresh();
     const sequence = this.sequence++;
-    const { slots } = this;
-    const base = slot * SLOT;
-    slots[base] = time;
-    slots[base + SEQUENCE] = sequence;
-    slots[base + KIND] = kind;
-    slots[base + A] = a;
-    slots[base + B] = b;
+    const { doubles, words } = this;
+    doubles[slot * DOUBLES] = time;
+    doubles[slot * DOUBLES + SEQUENCE] = sequence;
+    words[slot * WORDS + KIND] = kind;
+    words[slot * WORDS + A] = a;
+    words[slot * WORDS + B] = b;
     this.frames[slot] = frame;
     this.size++;
     const ahead = Math.floor(time / BUCKET) - this.bucket;
@@ -161,15 +164,14 @@ export class EventQueue {
     if (this.near.size === 0 && !this.advance()) return false;
     if (this.near.first() > limit) return false;
     const slot = this.near.pop();
-    const { slots } = this;
-    const base = slot * SLOT;
-    this.time = slots[base] as number;
-    this.kind = slots[base + KIND] as number;
-    this.a = slots[base + A] as number;
-    this.b = slots[base + B] as number;
+    const { words } = this;
+    this.time = this.doubles[slot * DOUBLES] as number;
+    this.kind = words[slot * WORDS + KIND] as number;
+    this.a = words[slot * WORDS + A] as number;
+    this.b = words[slot * WORDS + B] as number;
     this.frame = this.frames[slot];
     this.frames[slot] = undefined;
-    slots[base + NEXT] = this.free;
+    words[slot * WORDS + NEXT] = this.free;
     this.free = slot;
     this.size--;
     return true;
@@ -203,7 +205,7 @@ export class EventQueue {
     this.heads[index] = -1;
     this.occupied[index >> 5] = (this.occupied[index >> 5] as number) & ~(1 << (index & 31));
     while (slot >= 0) {
-      const following = this.slots[slot * SLOT + NEXT] as number;
+      const following = this.words[slot * WORDS + NEXT] as number;
       this.intoNear(slot);
       this.inWheel--;
       slot = following;
@@ -224,20 +226,22 @@ export class EventQueue {
   }
 
   private intoWheel(slot: number, index: number): void {
-    this.slots[slot * SLOT + NEXT] = this.heads[index] as number;
+    this.words[slot * WORDS + NEXT] = this.heads[index] as number;
     this.heads[index] = slot;
     this.occupied[index >> 5] = (this.occupied[index >> 5] as number) | (1 << (index & 31));
     this.inWheel++;
   }
 
   private intoNear(slot: number): void {
-    this.near.push(this.slots[slot * SLOT] as number, this.slots[slot * SLOT + SEQUENCE] as number, slot);
+    const { doubles } = this;
+    this.near.push(doubles[slot * DOUBLES] as number, doubles[slot * DOUBLES + SEQUENCE] as number, slot);
   }
 
   private fresh(): number {
-    if (this.used * SLOT === this.slots.length) {
+    if (this.used * DOUBLES === this.doubles.length) {
       if (this.used >= MAX_EVENTS) throw new QueueFull();
-      this.slots = enlarged(this.slots, new Float64Array(this.slots.length * 2));
+      this.doubles = enlarged(this.doubles, new Float64Array(this.doubles.length * 2));
+      this.words = new Int32Array(this.doubles.buffer);
     }
     return this.used++;
   }

@@ -20,11 +20,17 @@ const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
 
 const dropSchema = z
-  .union([
-    z.literal(["all", "nothing"]),
-    z.strictObject({ ethertype: integerWithin(0x600, 0xffff, "an EtherType") }),
-    z.strictObject({ "ip-protocol": integerWithin(0, 255, "an IP protocol number") }),
-  ])
+  .union(
+    [
+      z.literal(["all", "nothing"]),
+      z.strictObject({ ethertype: integerWithin(0x600, 0xffff, "an EtherType") }),
+      z.strictObject({ "ip-protocol": integerWithin(0, 255, "an IP protocol number") }),
+    ],
+    {
+      error: (issue) =>
+        `found ${quote(issue.input)}, allowed: all, nothing, { ethertype: NUMBER } or { ip-protocol: NUMBER }`,
+    },
+  )
   .meta({
     description:
       "What is kept off the link: all, or frames of an EtherType (behind a VLAN tag too), or of an IP protocol " +

@@ -1,7 +1,7 @@
 /** A lab: nodes, the links between them, traffic, a script, expectations. The file's schema, and what it compiles to. */
 import * as z from "zod";
 import { type Duration, type Instant, instant, sec } from "../../core/time.ts";
-import { validate } from "../../node/file.ts";
+import { validate, valueAt } from "../../node/file.ts";
 import { compareNodes, compileLabNode, nodeBodySchema, type PlacedNode } from "../../node/node-file.ts";
 import type { AnyProtocol, Flow, NodeConfig } from "../../node/protocol.ts";
 import { type FileProblem, type Path, parseSource, type Source, sortProblems } from "../../node/source.ts";
@@ -171,26 +171,17 @@ function readLinks(context: LabContext, n: number): LabLink[] {
     const path = ["links", i];
     const link = context.read(linkSchema, path);
     if (link === undefined) {
-      // Its name counts as known all the same: what refers to it is not wrong.
-      remember(context.links, (context.source.value as RawLinks).links[i]?.id, path);
+      // What is right of it counts all the same: its name is known, its ends are taken.
+      const id = remember(context, context.links, path);
+      const ends = validate(context.source, linkSchema.shape.ends, [...path, "ends"]);
+      if (ends.ok) takePorts(context, id ?? "", ends.value, path);
       return undefined;
     }
     unique(context, context.links, "link", link.id, path);
-    for (const [j, { node, port }] of link.ends.entries()) {
-      const at = [...path, "ends", j];
-      if (!context.knowsNode(node, at)) continue;
-      const other = context.ports.get(`${node}:${port}`);
-      if (other === link.id) context.report(at, `found ${node}:${port} twice, allowed: each port once on a link`);
-      else if (other !== undefined) {
-        context.report(at, `found ${node}:${port}, which is on the link ${quote(other)}, allowed: a port of its own`);
-      } else context.ports.set(`${node}:${port}`, link.id);
-    }
+    takePorts(context, link.id, link.ends, path);
     if (link.queue !== undefined && link.rate === undefined) {
-      context.report(
-        [...path, "queue"],
-        "found a queue without a rate, allowed: both; nothing waits for a wire that takes no time",
-        "key",
-      );
+      const message = "found a queue without a rate, allowed: both; nothing waits for a wire that takes no time";
+      context.report([...path, "queue"], message, "key");
     }
     const { ends, loss, ...options } = link;
     const lossy = loss === undefined || loss.numerator === 0 ? {} : { loss };
@@ -198,8 +189,15 @@ function readLinks(context: LabContext, n: number): LabLink[] {
   });
 }
 
-interface RawLinks {
-  readonly links: readonly ({ readonly id?: unknown } | undefined | null)[];
+function takePorts(context: LabContext, link: string, ends: readonly End[], path: Path): void {
+  for (const [i, { node, port }] of ends.entries()) {
+    const at = [...path, "ends", i];
+    if (!context.knowsNode(node, at)) continue;
+    const other = context.ports.get(`${node}:${port}`);
+    if (other === undefined) context.ports.set(`${node}:${port}`, link);
+    else if (other === link) context.report(at, `found ${node}:${port} twice, allowed: each port once on a link`);
+    else context.report(at, `found ${node}:${port}, which is on the link ${quote(other)}, allowed: a port of its own`);
+  }
 }
 
 function readTraffic(context: LabContext, n: number): Flow[] {
@@ -207,7 +205,7 @@ function readTraffic(context: LabContext, n: number): Flow[] {
     const path = ["traffic", i];
     const flow = context.read(flowSchema, path);
     if (flow === undefined) {
-      remember(context.flows, (context.source.value as RawTraffic).traffic[i]?.id, path);
+      remember(context, context.flows, path);
       return undefined;
     }
     unique(context, context.flows, "flow", flow.id, path);
@@ -221,12 +219,12 @@ function readTraffic(context: LabContext, n: number): Flow[] {
   });
 }
 
-interface RawTraffic {
-  readonly traffic: readonly ({ readonly id?: unknown } | undefined | null)[];
-}
-
-function remember(names: Map<string, Path>, id: unknown, path: Path): void {
-  if (typeof id === "string" && !names.has(id)) names.set(id, path);
+/** Keeps the id of a part that is wrong otherwise. */
+function remember(context: LabContext, names: Map<string, Path>, path: Path): string | undefined {
+  const id = valueAt(context.source.value, [...path, "id"]);
+  if (typeof id !== "string") return undefined;
+  if (!names.has(id)) names.set(id, path);
+  return id;
 }
 
 function unique(context: LabContext, names: Map<string, Path>, kind: string, id: string, path: Path): void {

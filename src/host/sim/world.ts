@@ -8,7 +8,7 @@ import { macFrom } from "../../core/addr.ts";
 import { assert } from "../../core/assert.ts";
 import type { Frame } from "../../core/frame.ts";
 import { type Log, WORLD } from "../../core/log.ts";
-import type { Change, Command } from "../../core/machine.ts";
+import type { Change, Command, Input } from "../../core/machine.ts";
 import { type Instant, instant, NEVER } from "../../core/time.ts";
 import type { Host } from "../../node/host.ts";
 import { Node } from "../../node/node.ts";
@@ -18,6 +18,8 @@ import { EventQueue } from "./queue.ts";
 const ARRIVAL = 0;
 const WAKE = 1;
 const SCRIPT = 2;
+
+const TIMER: Input = { kind: "timer" };
 
 /** Frames that a paused node keeps for later, as a socket's receive buffer would; more are dropped as "paused". */
 const PAUSED_FRAMES = 1_024;
@@ -211,7 +213,7 @@ export class World implements Host, Air {
       station.paused.wake = true;
     } else {
       station.deadline = Number.POSITIVE_INFINITY;
-      station.node.step({ kind: "timer" }, this.instant);
+      station.node.step(TIMER, this.instant);
     }
   }
 
@@ -360,7 +362,7 @@ export class World implements Host, Air {
     this.connect(station, station.node);
     if (paused.wake) {
       station.deadline = Number.POSITIVE_INFINITY;
-      station.node.step({ kind: "timer" }, this.instant);
+      station.node.step(TIMER, this.instant);
     }
     for (const { end, frame } of paused.frames) this.receive(end, frame);
   }
