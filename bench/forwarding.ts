@@ -204,7 +204,10 @@ export function run(options: Forwarding) {
 
 function deliveredIn(world: World, hosts: number): number {
   let sum = 0;
-  for (let i = 0; i < hosts; i++) sum += (world.node(`h${i}`)?.machine("host")?.state as HostState).delivered;
+  for (let i = 0; i < hosts; i++) {
+    const state = world.node(`h${i}`)?.machine("host")?.state;
+    if (state instanceof HostState) sum += state.delivered;
+  }
   return sum;
 }
 

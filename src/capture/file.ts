@@ -8,7 +8,7 @@ import type { CaptureError, CaptureFault, CaptureRecord } from "./record.ts";
 /** Octets read at once. */
 const CHUNK = 262_144;
 
-/** Packets in the order of the file. The last batch, and only that, may have an error, which comes after its packets. */
+/** Packets in the order of the file. Only the last batch may have an error, which comes after its packets. */
 export interface CaptureBatch {
   readonly records: readonly CaptureRecord[];
   readonly error: CaptureError | undefined;

@@ -119,7 +119,7 @@ function cookedType(hatype: number, etype: number): number | undefined {
   return hatype === 770 || hatype === 803 || hatype === 824 ? undefined : etype;
 }
 
-/** The address family in the byte order of whoever captured; it is below 256, so its place in the word gives that away. */
+/** The address family in the byte order of whoever captured: it is below 256, so its place gives that away. */
 function loopback(bytes: Uint8Array): LinkHeader {
   if (bytes.length < 4) return CUT;
   const word = u32(bytes, 0);

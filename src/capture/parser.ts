@@ -19,7 +19,7 @@ export interface FormatParser {
    * @returns where it stopped. Given exactly `need` octets it uses all of them, or asks for more, or fails.
    */
   parse(stretch: Stretch, from: number, out: CaptureRecord[]): number;
-  /** The error when the capture ends at octet `offset` with `left` octets there that are not used; undefined if it may. */
+  /** The error when the capture ends `left` unused octets behind octet `offset`; undefined if it may end there. */
   ending(offset: number, left: number): CaptureError | undefined;
 }
 

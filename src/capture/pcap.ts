@@ -86,7 +86,7 @@ export class ClassicParser implements FormatParser {
     while (end - at >= RECORD_HEADER) {
       let captured = view.getUint32(at + 8, little);
       let length = view.getUint32(at + 12, little);
-      // Before version 2.3 the two lengths stood the other way round, in 2.3 some writers kept to that (libpcap does this).
+      // As libpcap: before version 2.3 the lengths stood the other way round, and in 2.3 some writers kept to that.
       if (this.minor < 3 || (this.minor === 3 && captured > length)) [captured, length] = [length, captured];
       if (captured > MAX_CAPTURED) {
         this.error = this.tooLong(captured, stretch.base + at);
@@ -126,7 +126,8 @@ export class ClassicParser implements FormatParser {
   }
 
   private tooLong(captured: number, offset: number): CaptureError {
-    const message = `packet ${this.frames + 1} claims ${captured} captured octets, more than the ${MAX_CAPTURED} allowed`;
+    const most = `more than the ${MAX_CAPTURED} allowed`;
+    const message = `packet ${this.frames + 1} claims ${captured} captured octets, ${most}`;
     return fault("bad-length", message, offset, this.frames);
   }
 }

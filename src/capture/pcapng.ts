@@ -5,7 +5,7 @@
  *
  *   section header 0a0d0d0a   8 byte-order magic 1a2b3c4d  12 major (1)  14 minor  16 section length  24 options
  *   interface description 1   8 link type  10 reserved  12 snapshot length  16 options
- *   enhanced packet 6         8 interface  12 time high  16 time low  20 captured  24 original length  28 packet, options
+ *   enhanced packet 6         8 interface  12 time high  16 time low  20 captured  24 length  28 packet, options
  *   simple packet 3           8 original length  12 packet (of interface 0, cut to its snapshot length)
  *   packet 2 (obsolete)       8 interface (16)  10 drops (16)  then as the enhanced packet
  *
@@ -58,7 +58,7 @@ export class PcapngParser implements FormatParser {
   /** Of this section. */
   private sources: Source[] = [];
   private interfaceCount = 0;
-  /** Octets still to be stepped over of a block that is not read, without its closing length; -1 outside such a block. */
+  /** Octets yet to be stepped over of a block that is not read, up to its closing length; -1 outside such a block. */
   private skip = -1;
   private skipLength = 0;
   private blockOffset = 0;

@@ -6,7 +6,7 @@ export const MAX_CAPTURED = 262_144;
 /** The largest pcapng block that is read; more is taken for damage. The same limit as Wireshark's. */
 export const MAX_BLOCK = 16_777_216;
 /** Interfaces in one section of a pcapng file; a file with more is refused at the first that is too many. */
-export const MAX_INTERFACES = 4096;
+export const MAX_INTERFACES = 65_536;
 /** Octets of an interface's name or of a packet's comment that are kept; longer ones are cut. */
 export const MAX_NAME = 256;
 export const MAX_COMMENT = 65_535;
@@ -38,7 +38,7 @@ export interface CaptureRecord {
   readonly length: number;
   /** Octets in the file: less than `length` when the packet was cut. Counts the frame check sequence. */
   readonly capturedLength: number;
-  /** The octets in the file without the frame check sequence. A view that stays valid, of a chunk that it keeps alive. */
+  /** The octets in the file without the frame check sequence. A view that stays valid; it keeps its chunk alive. */
   readonly bytes: Uint8Array;
   readonly interface: CaptureInterface;
   readonly direction: "in" | "out" | undefined;

@@ -64,7 +64,7 @@ export class TickClock {
   }
 }
 
-/** Nanoseconds since 1970 as one 64-bit count, in two words: the inverse of resolution 9. Seconds 0 … 18 446 744 072. */
+/** Nanoseconds since 1970 as a 64-bit count in two words: the inverse of resolution 9. Seconds 0…18 446 744 072. */
 export function nanosecondWords(seconds: number, nanoseconds: number): readonly [high: number, low: number] {
   const upper = Math.floor(seconds / 0x10000) * NANO;
   const lower = (upper % 0x10000) * 0x10000 + (seconds % 0x10000) * NANO + nanoseconds;

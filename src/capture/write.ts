@@ -7,7 +7,7 @@ import { nanosecondWords } from "./ticks.ts";
 
 /** Octets that are gathered before they are handed on. */
 const CHUNK = 262_144;
-/** What an enhanced packet takes beside its octets and its comment: 32 of block, 12 of flags, 8 of options' ends, padding. */
+/** At least what a packet takes beside octets and comment: 32 of block, 8 of flags, options' heads, padding. */
 const OVERHEAD = 64;
 /** The last nanosecond that the format's 64 bits hold falls in this second: year 2554. */
 export const MAX_SECONDS = 18_446_744_073;
