@@ -1,8 +1,9 @@
 /** Reading the files that a command is given; "-" is stdin. */
 import { readFile } from "node:fs/promises";
+import { addAbortSignal } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { type FileProblem, formatProblem } from "../src/node/source.ts";
-import { Failure, INVALID, print, printJson, tell, UNABLE } from "./output.ts";
+import { Failure, INVALID, interrupted, print, printJson, tell, UNABLE } from "./output.ts";
 
 export interface TextFile {
   /** As messages call it. */
@@ -20,7 +21,9 @@ const REASONS: Readonly<Record<string, readonly [number, string]>> = {
 /** @throws Failure when it cannot be read or is not UTF-8. */
 export async function readText(file: string): Promise<TextFile> {
   const name = file === "-" ? "<stdin>" : file;
-  const bytes = await (file === "-" ? buffer(process.stdin) : readFile(file)).catch((error: unknown) => {
+  const reading = file === "-" ? buffer(addAbortSignal(interrupted, process.stdin)) : readFile(file);
+  const bytes = await reading.catch((error: unknown) => {
+    interrupted.throwIfAborted();
     const { code, message } = error as NodeJS.ErrnoException;
     const [exitCode, why] = REASONS[code ?? ""] ?? [UNABLE, message];
     throw new Failure(exitCode, [`${name}: ${why}`]);

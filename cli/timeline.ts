@@ -22,7 +22,8 @@ function words(entry: Entry, protocols: readonly AnyProtocol[]): string | undefi
     if (entry.node === WORLD) return worldWords(what.command as WorldCommand);
     return what.command.verb === "start" ? undefined : `${what.to}: ${what.command.verb}`;
   }
-  if (what.kind === "link") return `${what.port.name}: link ${what.up ? "up" : "down"}`;
+  // That links come up when everything is switched on is no news.
+  if (what.kind === "link" && entry.at > 0) return `${what.port.name}: link ${what.up ? "up" : "down"}`;
   if (what.kind !== "event") return undefined;
   for (const protocol of protocols) {
     const text = protocol.describe?.(what.event);

@@ -16,6 +16,7 @@ import {
   breathe,
   FAILED,
   Failure,
+  flush,
   INVALID,
   interrupted,
   OK,

@@ -1,13 +1,15 @@
 /** The value under `bridge` of a node's file. */
 import { z } from "zod";
-import type { Duration } from "../../src/core/time.ts";
-import { duration, portName } from "../../src/node/units.ts";
+import { type Duration, ms, sec } from "../../src/core/time.ts";
+import { durationWithin, portName } from "../../src/node/units.ts";
 
 /** VLAN identifiers that a port can be in: IEEE 802.1Q §9.6 keeps 0 and 4095. */
 export const FIRST_VID = 1;
 export const LAST_VID = 4094;
 /** IEEE 802.1Q table 8-6: the recommended ageing time. */
 const DEFAULT_AGEING = "300s";
+/** The longest of the same table is 1,000,000 s. DEPARTS: the shortest is not 10 s, so that labs need not wait. */
+const AGEING = durationWithin(ms(1), sec(1_000_000));
 /** Addresses that the table holds; more are not learned, and frames to them are flooded. */
 export const DEFAULT_TABLE = 16_384;
 
@@ -31,14 +33,14 @@ export const bridgeSchema = z
   .strictObject({
     ports: z.array(portName).default([]).describe("ports without a `vlans` entry: untagged in VLAN 1"),
     vlans: z.record(vid, members).default({}).describe("by VLAN identifier, 1..4094"),
-    ageing: duration.prefault(DEFAULT_AGEING).describe("how long a silent address is kept; default 300s"),
+    ageing: AGEING.prefault(DEFAULT_AGEING).describe("how long a silent address is kept; default 300s"),
     table: z.number().int().min(16).max(1_048_576).default(DEFAULT_TABLE).describe("most addresses that are learned"),
   })
   .transform((value): BridgeConfig => {
     const vlans = new Map(Object.entries(value.vlans).map(([id, ports]) => [Number(id), ports] as const));
     const listed = new Set([...vlans.values()].flatMap((ports) => [...ports.tagged, ...ports.untagged]));
-    const rest = value.ports.filter((port) => !listed.has(port));
-    if (rest.length > 0) {
+    const rest = new Set(value.ports.filter((port) => !listed.has(port)));
+    if (rest.size > 0) {
       const one = vlans.get(1);
       vlans.set(1, { tagged: one?.tagged ?? [], untagged: [...(one?.untagged ?? []), ...rest] });
     }

@@ -28,6 +28,12 @@ export const bridgeProtocol: Protocol<BridgeConfig> = {
         untagged.set(port, vid);
       }
     }
+    for (const [i, port] of config.ports.entries()) {
+      const own = /^vlan(\d+)$/.exec(port)?.[1];
+      if (own !== undefined && config.vlans.has(Number(own))) {
+        problems.push({ path: ["ports", i], message: `${port} is the bridge's own way into VLAN ${own}, not a port` });
+      }
+    }
     if (config.ports.length === 0) problems.push({ path: [], message: "a bridge needs at least one port" });
     return problems;
   },
@@ -35,12 +41,12 @@ export const bridgeProtocol: Protocol<BridgeConfig> = {
   describe(event) {
     const { type, mac, vlan, port, reason } = event as MacEvent;
     switch (type) {
-      case "mac.learned":
-        return `${mac} is behind ${port} (VLAN ${vlan})`;
       case "mac.moved":
         return `${mac} moved to ${port} (VLAN ${vlan})`;
       case "mac.aged":
         return `${mac} left ${port} (VLAN ${vlan}): ${reason}`;
+      default:
+        return undefined;
     }
   },
 };

@@ -16,31 +16,43 @@ import type { MacEvent } from "./events.ts";
 import { FIXED, FULL, MacTable, NEVER_HEARD, NONE } from "./table.ts";
 
 /** How the frames of a VLAN leave by a port. */
-const NOT_A_MEMBER = 0;
 const UNTAGGED = 1;
 const TAGGED = 2;
 /** Up to the node itself: the routed port of the VLAN. */
 const ROUTED = 3;
 
+/** What forwarding asks of a port, in one place. */
+interface Place {
+  readonly port: Port;
+  up: boolean;
+  /** The VLAN of untagged frames. */
+  untagged: Vlan | undefined;
+}
+
+/** A port as a member of one VLAN. */
+interface Exit {
+  readonly place: Place;
+  readonly mode: typeof UNTAGGED | typeof TAGGED | typeof ROUTED;
+}
+
 /** One VLAN: who is in it, and how its frames leave. */
 interface Vlan {
   readonly vid: number;
   /** The bridge ports of the VLAN and, last, the routed port through which the node itself is in it. */
-  readonly members: readonly Port[];
-  /** By port index: one of the four above. */
-  readonly mode: Uint8Array;
-  readonly routed: Port;
+  readonly exits: Exit[];
+  /** The same by port index. */
+  readonly byPort: (Exit | undefined)[];
+  readonly routed: Place;
 }
 
 export interface BridgeState {
-  readonly ports: readonly Port[];
+  /** By port index: the bridge's ports and the routed ones. */
+  readonly places: (Place | undefined)[];
   /** By VLAN identifier. */
   readonly vlans: (Vlan | undefined)[];
-  /** By port index: the VLAN of untagged frames, 0 for none. */
-  readonly pvid: Uint16Array;
-  readonly up: Uint8Array;
-  readonly at: (Port | undefined)[];
   readonly table: MacTable;
+  /** Frames whose source found no room in the table. */
+  unlearned: number;
   /** Milliseconds. */
   readonly ageing: number;
 }
@@ -51,19 +63,17 @@ export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent> = {
   ports: (config) => ({ uses: config.ports, owns: [...config.vlans.keys()].map(routedName) }),
 
   init(config, env) {
-    const ports = config.ports.map((name) => env.port(name));
-    const all = [...ports, ...[...config.vlans.keys()].map((vid) => env.port(routedName(vid)))];
-    const size = 1 + Math.max(0, ...all.map((port) => port.index));
     const state: BridgeState = {
-      ports,
+      places: [],
       vlans: [],
-      pvid: new Uint16Array(size),
-      up: new Uint8Array(size),
-      at: [],
       table: new MacTable(config.table),
+      unlearned: 0,
       ageing: Math.round(config.ageing / 1_000),
     };
-    for (const port of all) state.at[port.index] = port;
+    const names = [...config.ports, ...[...config.vlans.keys()].map(routedName)];
+    for (const port of names.map((name) => env.port(name))) {
+      state.places[port.index] = { port, up: false, untagged: undefined };
+    }
     for (const [vid, members] of config.vlans) addVlan(state, env, vid, members);
     return state;
   },
@@ -75,26 +85,27 @@ export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent> = {
       path.drop(port, "reserved-group");
       return false;
     }
-    const vid = frame.vid === 0 ? (state.pvid[port.index] as number) : frame.vid;
-    const vlan = state.vlans[vid];
-    if (vlan === undefined || vlan.mode[port.index] === NOT_A_MEMBER) {
+    const { vid } = frame;
+    const vlan = vid === 0 ? state.places[port.index]?.untagged : state.vlans[vid];
+    if (vlan === undefined || vlan.byPort[port.index] === undefined) {
       path.drop(port, "vlan");
       return false;
     }
     if (!learn(state, vlan, port, frame, now, path)) return false;
     if (!header.group) {
-      const to = state.table.find(vid, header.dstHi, header.dstLo, header.dstHash);
+      const to = state.table.find(vlan.vid, header.dstHi, header.dstLo, header.dstHash);
       if (to !== NONE) {
+        const exit = vlan.byPort[to];
         if (to === port.index) path.drop(port, "same-port");
-        else if (state.up[to] === 0) path.drop(port, "port-down");
-        else emit(vlan, state.at[to] as Port, frame, path);
+        else if (exit === undefined || !exit.place.up) path.drop(port, "port-down");
+        else emit(vlan, exit, frame, path);
         return false;
       }
     }
-    const { members } = vlan;
-    for (let i = 0; i < members.length; i++) {
-      const member = members[i] as Port;
-      if (member !== port && state.up[member.index] === 1) emit(vlan, member, frame, path);
+    const { exits } = vlan;
+    for (let i = 0; i < exits.length; i++) {
+      const exit = exits[i] as Exit;
+      if (exit.place.up && exit.place.port !== port) emit(vlan, exit, frame, path);
     }
     return false;
   },
@@ -129,32 +140,30 @@ function addVlan(
   vid: number,
   members: { readonly tagged: readonly string[]; readonly untagged: readonly string[] },
 ): void {
-  const mode = new Uint8Array(state.up.length);
-  for (const name of members.tagged) mode[env.port(name).index] = TAGGED;
-  for (const name of members.untagged) {
-    const { index } = env.port(name);
-    mode[index] = UNTAGGED;
-    state.pvid[index] = vid;
+  const placeOf = (name: string) => state.places[env.port(name).index] as Place;
+  const routed = placeOf(routedName(vid));
+  const vlan: Vlan = { vid, exits: [], byPort: [], routed };
+  for (const name of members.tagged) vlan.exits.push({ place: placeOf(name), mode: TAGGED });
+  for (const name of members.untagged) vlan.exits.push({ place: placeOf(name), mode: UNTAGGED });
+  // Floods leave in the order of the ports, whatever the order of the lists.
+  vlan.exits.sort((a, b) => a.place.port.index - b.place.port.index);
+  vlan.exits.push({ place: routed, mode: ROUTED });
+  for (const exit of vlan.exits) {
+    vlan.byPort[exit.place.port.index] = exit;
+    if (exit.mode !== TAGGED) exit.place.untagged = vlan;
   }
-  const routed = env.port(routedName(vid));
-  mode[routed.index] = ROUTED;
-  state.pvid[routed.index] = vid;
-  const inside = state.ports.filter((port) => mode[port.index] !== NOT_A_MEMBER);
-  state.vlans[vid] = { vid, members: [...inside, routed], mode, routed };
-  state.table.pin(vid, macBytes(env.mac(routed)), routed.index);
+  state.vlans[vid] = vlan;
+  state.table.pin(vid, macBytes(env.mac(routed.port)), routed.port.index);
 }
 
-function emit(vlan: Vlan, port: Port, frame: Frame, path: Path): void {
-  switch (vlan.mode[port.index]) {
-    case TAGGED:
-      // A priority that came with the frame is kept (IEEE 802.1Q §6.9.2).
-      path.down(port, frame.tagged(frame.tci < 0 ? vlan.vid : (frame.tci & 0xf000) | vlan.vid));
-      break;
-    case ROUTED:
-      path.up(port, frame.untagged());
-      break;
-    default:
-      path.down(port, frame.untagged());
+function emit(vlan: Vlan, { place, mode }: Exit, frame: Frame, path: Path): void {
+  if (mode === UNTAGGED) {
+    path.down(place.port, frame.untagged());
+  } else if (mode === ROUTED) {
+    path.up(place.port, frame.untagged());
+  } else {
+    // A priority that came with the frame is kept (IEEE 802.1Q §6.9.2).
+    path.down(place.port, frame.tagged(frame.tci < 0 ? vlan.vid : (frame.tci & 0xf000) | vlan.vid));
   }
 }
 
@@ -170,7 +179,7 @@ function learn(state: BridgeState, vlan: Vlan, port: Port, frame: Frame, now: In
     return false;
   }
   if (before === FULL) {
-    path.drop(port, "table-full");
+    state.unlearned++;
     return true;
   }
   const mac = macFrom(Uint8Array.of(srcHi >>> 8, srcHi, srcLo >>> 24, srcLo >>> 16, srcLo >>> 8, srcLo));
@@ -193,21 +202,23 @@ function forget(
   const taken = state.table.remove(Math.floor(now / 1_000), gone);
   return taken.map(({ vlan, mac, port }) => ({
     kind: "event",
-    event: { type: "mac.aged", vlan, mac, port: state.at[port]?.name ?? "", origin: "local", reason },
+    event: { type: "mac.aged", vlan, mac, port: state.places[port]?.port.name ?? "", origin: "local", reason },
   }));
 }
 
 function changeLink(state: BridgeState, port: Port, up: boolean, now: Instant): readonly Output<MacEvent>[] {
-  if (port.index >= state.up.length) return NOTHING;
-  state.up[port.index] = up ? 1 : 0;
+  const place = state.places[port.index];
+  if (place === undefined) return NOTHING;
+  place.up = up;
   const outputs: Output<MacEvent>[] = up ? [] : forget(state, now, "link-down", (index) => index === port.index);
   for (const vlan of state.vlans) {
     if (vlan === undefined) continue;
+    const { routed } = vlan;
     // A routed port is up as long as one port of its VLAN is.
-    const any = vlan.members.some((member) => member !== vlan.routed && state.up[member.index] === 1);
-    if (any === (state.up[vlan.routed.index] === 1)) continue;
-    state.up[vlan.routed.index] = any ? 1 : 0;
-    outputs.push({ kind: "link", port: vlan.routed, up: any });
+    const any = vlan.exits.some((exit) => exit.place !== routed && exit.place.up);
+    if (any === routed.up) continue;
+    routed.up = any;
+    outputs.push({ kind: "link", port: routed.port, up: any });
   }
   return outputs;
 }

@@ -11,10 +11,10 @@ export const NONE = -1;
 export const FULL = -2;
 /** What `learn` says when the address is the switch's own and was heard elsewhere. */
 export const FIXED = -3;
-/** An entry's time when it never ages. */
-const STATIC = 0x7fffffff;
 /** `oldest` of a table in which nothing can age. */
-export const NEVER_HEARD = STATIC;
+export const NEVER_HEARD = Number.POSITIVE_INFINITY;
+/** In an entry's stamp: it neither ages nor moves. */
+const STATIC = 1;
 
 const WORDS = 4;
 const FIRST_SIZE = 256;
@@ -25,13 +25,20 @@ export interface Station {
   readonly port: number;
 }
 
+/**
+ * Time is in milliseconds since any start, without end: an entry keeps its last 31 bits, so that ages below 2^30 ms
+ * (12 days) are right. Whoever lets entries live that long takes them out by `remove`.
+ */
 export class MacTable {
+  /** Learned entries, and the switch's own. */
   count = 0;
-  /** Per entry: address octets 2–5; octets 0–1 and the VLAN; port index + 1, 0 for an empty place; last heard (ms). */
+  private own = 0;
+  /** Per entry: address octets 2–5; octets 0–1 and the VLAN; port index + 1, 0 for an empty place; 2 × last heard. */
   private words = new Int32Array(FIRST_SIZE * WORDS);
   private mask = FIRST_SIZE - 1;
   private readonly limit: number;
 
+  /** @param limit learned entries; the switch's own have room always */
   constructor(limit: number) {
     this.limit = limit;
   }
@@ -61,10 +68,15 @@ export class MacTable {
     for (;;) {
       const word = at * WORDS;
       const known = words[word + 2] as number;
-      if (known === 0) return this.insert(vlan, hi, lo, hash, port, now);
+      if (known === 0) {
+        if (this.count - this.own >= this.limit) return FULL;
+        this.insert(vlan, hi, lo, hash, port, now << 1);
+        if (now < this.oldest) this.oldest = now;
+        return NONE;
+      }
       if (words[word] === lo && words[word + 1] === key) {
-        if (words[word + 3] === STATIC) return known - 1 === port ? port : FIXED;
-        words[word + 3] = now;
+        if (((words[word + 3] as number) & STATIC) !== 0) return known - 1 === port ? port : FIXED;
+        words[word + 3] = now << 1;
         if (known - 1 !== port) words[word + 2] = port + 1;
         return known - 1;
       }
@@ -72,18 +84,21 @@ export class MacTable {
     }
   }
 
-  /** An entry that neither ages nor moves: the switch's own address. */
+  /** An entry that neither ages nor moves: the switch's own address, pinned before anything is learned. */
   pin(vlan: number, mac: Uint8Array, port: number): void {
     const hi = ((mac[0] ?? 0) << 8) | (mac[1] ?? 0);
     const lo = ((mac[2] ?? 0) << 24) | ((mac[3] ?? 0) << 16) | ((mac[4] ?? 0) << 8) | (mac[5] ?? 0);
-    this.learn(vlan, hi, lo, hashMac(hi, lo), port, STATIC);
+    const hash = hashMac(hi, lo);
+    if (this.find(vlan, hi, lo, hash) !== NONE) return;
+    this.insert(vlan, hi, lo, hash, port, STATIC);
+    this.own++;
   }
 
   /** Takes out what `gone` says (by port and age in ms); gives what was taken, in table order. */
   remove(now: number, gone: (port: number, age: number) => boolean): Station[] {
     const taken: Station[] = [];
     const old = this.words;
-    let first = STATIC;
+    let first = NEVER_HEARD;
     this.words = new Int32Array(old.length);
     this.count = 0;
     for (let word = 0; word < old.length; word += WORDS) {
@@ -91,13 +106,15 @@ export class MacTable {
       if (port < 0) continue;
       const lo = old[word] as number;
       const key = old[word + 1] as number;
-      const heard = old[word + 3] as number;
+      const stamp = old[word + 3] as number;
       const vlan = key >>> 16;
-      if (heard !== STATIC && gone(port, now - heard)) {
+      const fixed = (stamp & STATIC) !== 0;
+      const age = ageOf(stamp, now);
+      if (!fixed && gone(port, age)) {
         taken.push({ vlan, mac: macOf(key & 0xffff, lo), port });
       } else {
-        if (heard < first) first = heard;
-        this.insert(vlan, key & 0xffff, lo, hashMac(key & 0xffff, lo), port, heard);
+        if (!fixed && now - age < first) first = now - age;
+        this.insert(vlan, key & 0xffff, lo, hashMac(key & 0xffff, lo), port, stamp);
       }
     }
     this.oldest = first;
@@ -105,27 +122,27 @@ export class MacTable {
   }
 
   /** When the entry longest unheard was heard (ms), as of the last `remove`; NEVER_HEARD for no ageing entry. */
-  oldest = STATIC;
+  oldest = NEVER_HEARD;
 
-  /** All entries, in table order. */
-  *entries(): Generator<Station & { readonly heard: number; readonly fixed: boolean }> {
+  /** All entries, in table order. `age` is that of `now`, in ms; 0 for the switch's own. */
+  *entries(now: number): Generator<Station & { readonly age: number; readonly fixed: boolean }> {
     for (let word = 0; word < this.words.length; word += WORDS) {
       const port = (this.words[word + 2] as number) - 1;
       if (port < 0) continue;
       const key = this.words[word + 1] as number;
-      const heard = this.words[word + 3] as number;
+      const stamp = this.words[word + 3] as number;
+      const fixed = (stamp & STATIC) !== 0;
       yield {
         vlan: key >>> 16,
         mac: macOf(key & 0xffff, this.words[word] as number),
         port,
-        heard,
-        fixed: heard === STATIC,
+        age: fixed ? 0 : ageOf(stamp, now),
+        fixed,
       };
     }
   }
 
-  private insert(vlan: number, hi: number, lo: number, hash: number, port: number, now: number): number {
-    if (this.count >= this.limit) return FULL;
+  private insert(vlan: number, hi: number, lo: number, hash: number, port: number, stamp: number): void {
     if ((this.count + 1) * 2 > this.mask + 1) this.grow();
     const { words, mask } = this;
     let at = (hash ^ Math.imul(vlan, 0x9e3779b1)) & mask;
@@ -134,10 +151,8 @@ export class MacTable {
     words[word] = lo;
     words[word + 1] = hi | (vlan << 16);
     words[word + 2] = port + 1;
-    words[word + 3] = now;
+    words[word + 3] = stamp;
     this.count++;
-    if (now < this.oldest) this.oldest = now;
-    return NONE;
   }
 
   private grow(): void {
@@ -154,6 +169,11 @@ export class MacTable {
       this.words.set(old.subarray(word, word + WORDS), at * WORDS);
     }
   }
+}
+
+/** Exact while it is below 2^30 ms. */
+function ageOf(stamp: number, now: number): number {
+  return (((now << 1) - stamp) | 0) >> 1;
 }
 
 function macOf(hi: number, lo: number): Mac {

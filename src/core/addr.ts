@@ -51,6 +51,8 @@ export function parseIp4(text: string): Ip4 | undefined {
 export function parseIp6(text: string): Ip6 | undefined {
   const halves = text.split("::");
   if (halves.length > 2 || !/^[0-9a-fA-F:.]+$/.test(text)) return undefined;
+  // The dotted form stands for the last 32 bits only.
+  if (halves.length === 2 && halves[0]?.includes(".")) return undefined;
   const head = groups(halves[0] ?? "");
   const tail = halves.length === 2 ? groups(halves[1] ?? "") : [];
   if (head === undefined || tail === undefined) return undefined;

@@ -71,11 +71,15 @@ export class Frame {
     this.twin = undefined;
   }
 
-  /** A frame of received or encoded octets, at least 14 of them; they must not change from here on. */
-  static of(bytes: Uint8Array): Frame {
+  /**
+   * A frame of received or encoded octets, at least 14 of them; they must not change from here on.
+   * @param sequence its number in a capture, for machines that say which frame they mean
+   * @param size octets that it had on the wire, where a capture has cut it
+   */
+  static of(bytes: Uint8Array, sequence = 0, size = bytes.length): Frame {
     const header = new FrameHeader(bytes);
     const tci = bytes.length >= ETHERNET_HEADER + TAG_SIZE && u16(bytes, 12) === TPID ? u16(bytes, 14) : -1;
-    return new Frame(header, bytes.length, tci, undefined, 0, bytes);
+    return new Frame(header, size, tci, undefined, sequence, bytes);
   }
 
   /** An untagged frame whose octets are made on demand. */
@@ -115,10 +119,12 @@ export class Frame {
     return made;
   }
 
-  /** This frame without its outer tag. */
+  /** This frame without its outer tag; one that carried two has the inner one then. */
   untagged(): Frame {
     if (this.tci < 0) return this;
     if (this.twin !== undefined && this.twin.tci < 0) return this.twin;
+    // A second tag below is the outer one now, for everybody who looks at the frame: it is parsed again.
+    if (this.header.type === TPID) return Frame.of(retag(this, -1));
     const made = new Frame(this.header, this.size - TAG_SIZE, -1, this, this.sequence, undefined);
     made.twin = this;
     this.twin = made;

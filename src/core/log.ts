@@ -71,7 +71,8 @@ export function entryLine(entry: Entry): Record<string, unknown> {
     case "timer":
       return { ...base, type: "timer" };
     case "command":
-      return { ...base, type: "command", to: what.to, ...what.command };
+      // Kept apart: an order to the world has a `node` of its own.
+      return { ...base, type: "command", to: what.to, command: what.command };
     case "heard":
       return { ...base, type: "heard", event: what.event };
     case "alarm":

@@ -86,10 +86,10 @@ export interface Machine<
   readonly hears?: readonly H["type"][];
   readonly ports: (config: Config) => PortUse;
   readonly init: (config: Config, env: Env) => State;
-  /** Whether a frame on a used or owned port is for this machine's `step`. */
+  /** Whether a frame on a used or owned port is for this machine's `step`, and for no other machine's. */
   readonly claims?: (state: State, port: Port, frame: Frame) => boolean;
   /**
-   * The data plane: it is offered every frame of the machine's ports in place of `claims` and passes it on by `path`,
+   * The data plane: it is offered every frame of the machine's ports that nobody claims and passes it on by `path`,
    * without the cost of an output. True hands this frame to `step` as well. It brings the machine's deadline nearer only
    * when it also says something or returns true.
    */
@@ -112,6 +112,8 @@ export class Mounted {
   readonly owns: readonly Port[];
   readonly uses: readonly Port[];
   readonly relay: AnyMachine["relay"];
+  /** Its place among the machines of its node, which sets it. */
+  index = 0;
 
   constructor(machine: AnyMachine, config: unknown, env: Env) {
     const use = machine.ports(config);

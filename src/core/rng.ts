@@ -2,6 +2,8 @@
  * Randomness as data: a generator record that lives in the state of its owner (sfc32, Chris Doty-Humphrey).
  * Seeded by names, so a new node or link changes nobody else's draws.
  */
+import { assert } from "./assert.ts";
+
 export interface Rng {
   a: number;
   b: number;
@@ -34,8 +36,16 @@ export function next32(rng: Rng): number {
   return t >>> 0;
 }
 
-/** An integer in 0 … n-1, without bias; n is 1 … 2^32. */
+/** An integer in 0 … n-1, without bias; n is 1 … 2^53. */
 export function below(rng: Rng, n: number): number {
+  assert(n >= 1 && Number.isSafeInteger(n - 1), `nothing can be drawn below ${n}`);
+  if (n > 2 ** 32) {
+    const high = Math.ceil(n / 2 ** 32);
+    for (;;) {
+      const draw = below(rng, high) * 2 ** 32 + next32(rng);
+      if (draw < n) return draw;
+    }
+  }
   const limit = 2 ** 32 - (2 ** 32 % n);
   for (;;) {
     const draw = next32(rng);

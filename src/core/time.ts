@@ -29,19 +29,20 @@ export const after = (from: Instant, wait: Duration): Instant => (from + wait) a
 export const since = (from: Instant, to: Instant): Duration => (to - from) as Duration;
 export const toSeconds = (time: Instant | Duration): number => time / 1_000_000;
 
-const UNITS: Readonly<Record<string, number>> = {
-  ns: 0.001,
-  us: 1,
-  µs: 1,
-  ms: 1_000,
-  s: 1_000_000,
-  m: 60_000_000,
-  min: 60_000_000,
-  h: 3_600_000_000,
-  d: 86_400_000_000,
+/** In nanoseconds. */
+const UNITS: Readonly<Record<string, bigint>> = {
+  ns: 1n,
+  us: 1_000n,
+  µs: 1_000n,
+  ms: 1_000_000n,
+  s: 1_000_000_000n,
+  m: 60_000_000_000n,
+  min: 60_000_000_000n,
+  h: 3_600_000_000_000n,
+  d: 86_400_000_000_000n,
 };
 
-const DURATION = /^(\d+(?:\.\d+)?)\s*(ns|us|µs|ms|s|m|min|h|d)$/;
+const DURATION = /^(\d+)(?:\.(\d+))?\s*(ns|us|µs|ms|s|m|min|h|d)$/;
 
 /**
  * Reads "5us", "100ms", "1.5s", "2m", "1h" as nanoseconds.
@@ -49,20 +50,24 @@ const DURATION = /^(\d+(?:\.\d+)?)\s*(ns|us|µs|ms|s|m|min|h|d)$/;
  * @returns undefined when the text is not a duration, or not a whole number of nanoseconds below 2^53.
  */
 export function parseNanoseconds(text: string): number | undefined {
-  const match = DURATION.exec(text.trim());
-  if (match === null) return undefined;
-  const factor = UNITS[match[2] ?? ""];
-  if (factor === undefined) return undefined;
-  const exact = Number(match[1]) * factor * 1_000;
-  const whole = Math.round(exact);
-  if (!Number.isSafeInteger(whole) || Math.abs(exact - whole) > 1e-6 * Math.max(1, whole)) return undefined;
-  return whole;
+  return parse(text, 1n);
 }
 
-/** Reads "100ms", "1.5s", … as microseconds; undefined when it is not a whole number of them. */
+/** Reads "100ms", "1.5s", … as microseconds; undefined when it is not a whole number of them below 2^53. */
 export function parseDuration(text: string): Duration | undefined {
-  const ns = parseNanoseconds(text);
-  return ns === undefined || ns % 1_000 !== 0 ? undefined : us(ns / 1_000);
+  return parse(text, 1_000n) as Duration | undefined;
+}
+
+/** In integers, because a tenth is no float. `step` is in nanoseconds. */
+function parse(text: string, step: bigint): number | undefined {
+  const match = DURATION.exec(text.trim());
+  const unit = UNITS[match?.[3] ?? ""];
+  if (match === null || unit === undefined) return undefined;
+  const fraction = match[2] ?? "";
+  const numerator = BigInt(`${match[1]}${fraction}`) * unit;
+  const denominator = 10n ** BigInt(fraction.length) * step;
+  const whole = Number(numerator / denominator);
+  return numerator % denominator === 0n && Number.isSafeInteger(whole) ? whole : undefined;
 }
 
 /** The shortest exact text: 100ms, 1.5s, 250us. */

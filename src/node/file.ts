@@ -31,10 +31,14 @@ export function validate<T>(source: Source, schema: z.ZodType<T>, path: Path = [
   return { ok: false, problems: result.error.issues.flatMap((issue) => fromIssue(source, path, issue)) };
 }
 
-/** What a protocol's `check` or `compare` found in the node that stands at `base` of `source`. */
+/** What a protocol's `check` or `compare` found in the part that stands at `base` of `source`. */
 export function fromProblem(source: Source, base: Path, problem: Problem): FileProblem {
-  const path = [...base, ...problem.path];
-  return { file: source.file, ...source.locate(path, "value"), path: formatPath(path), message: problem.message };
+  const path: (string | number)[] = [...base];
+  for (const step of problem.path) {
+    // A protocol may count VLANs by number; in the file they are keys of a map.
+    path.push(Array.isArray(valueAt(source.value, path)) ? step : String(step));
+  }
+  return problemAt(source, path, problem.message);
 }
 
 type Issue = z.core.$ZodIssue;
@@ -58,6 +62,8 @@ const TYPES: Readonly<Record<string, string>> = {
 /** What zod found, in our words; a schema's own message goes before this one. */
 const describeIssue: z.core.$ZodErrorMap = (issue) => {
   if (issue.code === "unrecognized_keys") return knownKeys(issue.inst).join(SEPARATOR);
+  // What its alternatives allow is put together when all is known.
+  if (issue.code === "invalid_union") return "";
   const wanted = allowed(issue);
   return wanted === undefined
     ? `found ${quote(issue.input)}, which is not allowed here`
@@ -107,7 +113,7 @@ function fromIssue(source: Source, base: Path, issue: Issue): FileProblem[] {
       if (issue.discriminator !== undefined) return [problemAt(source, path, wrongChoice(source, path, issue))];
       const branch = likeliest(issue.errors);
       if (branch !== undefined) return branch.flatMap((inner) => fromIssue(source, path, inner));
-      return [problemAt(source, path, anyOf(issue))];
+      return [problemAt(source, path, issue.message === "" ? anyOf(issue) : issue.message)];
     }
     case "invalid_key":
       return issue.issues.slice(0, 1).map((inner) => problemAt(source, path, keyMessage(path, inner), "key"));
@@ -153,5 +159,7 @@ function anyOf(issue: z.core.$ZodIssueInvalidUnion): string {
     .map((inner) => (inner.code === "invalid_union" ? anyOf(inner) : inner.message).split(", allowed: "))
     .map((parts) => parts.slice(1).join(", allowed: "))
     .filter((text) => text !== "");
-  return wanted.length === 0 ? issue.message : `found ${quote(issue.input)}, allowed: ${wanted.join(", or ")}`;
+  const each = [...new Set(wanted)];
+  const found = `found ${quote(issue.input)}`;
+  return each.length === 0 ? `${found}, which is not allowed here` : `${found}, allowed: ${each.join(", or ")}`;
 }

@@ -13,14 +13,17 @@ import type { Host, Wire } from "./host.ts";
 
 /** Deliveries within one input; more is a loop between machines, which is a programmer's error. */
 const MAX_DELIVERIES = 100_000;
+/** Machines that wait for each other at once: a frame's way through the node. More is a loop, too. */
+const MAX_DEPTH = 64;
 
 const TIMER: Input = { kind: "timer" };
 
 interface NodePort extends Port {
   /** The machine that provides the port; undefined for one with a wire. */
   owner: Mounted | undefined;
-  /** The machines that use it, in configuration order. */
-  readonly above: Mounted[];
+  /** The machines that use it and say which frames are theirs, and those that take the others; in configuration order. */
+  readonly claimers: Mounted[];
+  readonly relays: Mounted[];
   /** What the host put under it. */
   wire: Wire | undefined;
   up: boolean;
@@ -38,18 +41,24 @@ export class Node implements Env, Path {
   readonly node: string;
   readonly id: number;
   readonly machines: Mounted[] = [];
+  /** Of each machine, as of its last step: a node is woken without a look into the states of all. */
+  private readonly deadlines: Instant[] = [];
   /** Frames that went nowhere, by reason. */
   readonly drops = new Map<string, number>();
   private readonly ports: NodePort[] = [];
   private readonly byName = new Map<string, NodePort>();
   private readonly hearers = new Map<string, Mounted[]>();
-  private readonly pending: { readonly from: Mounted; readonly event: Event }[] = [];
+  private readonly pending: { readonly from: Mounted | undefined; readonly event: Event }[] = [];
   private readonly host: Host;
   private readonly log: Log;
   private readonly options: NodeOptions;
   private now: Instant = instant(0);
   /** Steps of machines within the input that is being run. */
   private deliveries = 0;
+  /** Machines that are in the middle of something. */
+  private depth = 0;
+  /** The machine whose relay is running. */
+  private relaying: Mounted | undefined;
   private alarm: Instant = NEVER;
 
   constructor(options: NodeOptions, host: Host, log: Log) {
@@ -78,13 +87,18 @@ export class Node implements Env, Path {
 
   mount(machines: readonly Mounted[]): void {
     for (const machine of machines) {
+      machine.index = this.machines.length;
       this.machines.push(machine);
+      this.deadlines.push(machine.deadline());
       for (const port of machine.owns) {
         const owned = this.at(port);
         assert(owned.owner === undefined, `port ${port.name} of ${this.node} has two owners`);
         owned.owner = machine;
       }
-      for (const port of machine.uses) this.at(port).above.push(machine);
+      for (const port of new Set(machine.uses)) {
+        const { claimers, relays } = this.at(port);
+        (machine.relay === undefined ? claimers : relays).push(machine);
+      }
       for (const type of machine.machine.hears ?? []) {
         const list = this.hearers.get(type);
         if (list === undefined) this.hearers.set(type, [machine]);
@@ -116,9 +130,9 @@ export class Node implements Env, Path {
   /** When the earliest machine wants its timer. */
   deadline(): Instant {
     let first: Instant = NEVER;
-    const { machines } = this;
-    for (let i = 0; i < machines.length; i++) {
-      const at = (machines[i] as Mounted).deadline();
+    const { deadlines } = this;
+    for (let i = 0; i < deadlines.length; i++) {
+      const at = deadlines[i] as Instant;
       if (at < first) first = at;
     }
     return first;
@@ -138,9 +152,11 @@ export class Node implements Env, Path {
         this.setLink(this.at(input.port), input.up);
         break;
       case "timer":
-        for (const machine of this.machines) {
-          if (machine.deadline() <= now) this.run(machine, TIMER);
+        for (let i = 0; i < this.machines.length; i++) {
+          if ((this.deadlines[i] as Instant) <= now) this.run(this.machines[i] as Mounted, TIMER);
         }
+        // It has rung: who wants the same time again has to be woken again.
+        if (this.alarm <= now) this.alarm = NEVER;
         break;
       case "command":
         for (const machine of this.machines) {
@@ -156,21 +172,27 @@ export class Node implements Env, Path {
 
   /** A frame from the wire: `step` for frames, without an input record unless somebody reads everything. */
   deliver(port: Port, frame: Frame, now: Instant): void {
-    if (this.log.everything) {
-      this.step({ kind: "frame", port, frame }, now);
-      return;
-    }
     this.now = now;
+    if (this.log.everything) {
+      this.log.append({ at: now, node: this.node, way: "in", what: { kind: "frame", port, frame } });
+    }
     this.up(port, frame);
     // Frames that were only relayed leave every deadline where it was.
     if (this.deliveries > 0) this.finish();
   }
 
+  /** A frame from the wire that the host could not keep for it. */
+  lose(port: Port, reason: string, now: Instant): void {
+    this.now = now;
+    this.drop(port, reason);
+  }
+
   // --- the data plane (Path) ---
 
   up(port: Port, frame: Frame): void {
-    const { above } = port as NodePort;
-    for (let i = 0; i < above.length; i++) this.offer(above[i] as Mounted, port, frame);
+    const { claimers, relays } = port as NodePort;
+    for (let i = 0; i < claimers.length; i++) if (this.offer(claimers[i] as Mounted, port, frame)) return;
+    for (let i = 0; i < relays.length; i++) this.offer(relays[i] as Mounted, port, frame);
   }
 
   down(port: Port, frame: Frame): void {
@@ -195,25 +217,37 @@ export class Node implements Env, Path {
   say(event: Event): void {
     this.deliveries++;
     this.append({ kind: "event", event });
-    const hearers = this.hearers.get(event.type);
-    if (hearers !== undefined) for (const machine of hearers) this.run(machine, { kind: "heard", event });
+    if (this.hearers.has(event.type)) this.pending.push({ from: this.relaying, event });
   }
 
   // --- dispatch ---
 
-  private offer(machine: Mounted, port: Port, frame: Frame): void {
+  /** @returns whether the machine claimed it */
+  private offer(machine: Mounted, port: Port, frame: Frame): boolean {
     const { relay } = machine;
     if (relay !== undefined) {
-      if (relay(machine.state, port, frame, this.now, this)) this.run(machine, { kind: "frame", port, frame });
-    } else if (machine.machine.claims?.(machine.state, port, frame)) {
-      this.run(machine, { kind: "frame", port, frame });
+      const outer = this.relaying;
+      this.relaying = machine;
+      if (++this.depth > MAX_DEPTH) this.circles(machine);
+      const { deliveries } = this;
+      const wanted = relay(machine.state, port, frame, this.now, this);
+      this.depth--;
+      this.relaying = outer;
+      if (this.deliveries !== deliveries) this.deadlines[machine.index] = machine.deadline();
+      if (!wanted) return false;
+    } else if (!machine.machine.claims?.(machine.state, port, frame)) {
+      return false;
     }
+    this.run(machine, { kind: "frame", port, frame });
+    return true;
   }
 
   private run(machine: Mounted, input: Input): void {
-    if (++this.deliveries > MAX_DELIVERIES) this.circles(machine);
+    if (++this.deliveries > MAX_DELIVERIES || ++this.depth > MAX_DEPTH) this.circles(machine);
     const outputs = machine.step(input, this.now);
+    this.deadlines[machine.index] = machine.deadline();
     for (let i = 0; i < outputs.length; i++) this.perform(machine, outputs[i] as Output);
+    this.depth--;
   }
 
   private circles(machine: Mounted): never {
@@ -238,19 +272,23 @@ export class Node implements Env, Path {
         this.host.apply(this, output.change);
         this.tell(machine, output.change);
         break;
-      case "link":
-        this.setLink(this.at(output.port), output.up);
+      case "link": {
+        const port = this.at(output.port);
+        assert(port.owner === machine, `${machine.name} does not own ${port.name}`);
+        if (port.up !== output.up) this.append(output);
+        this.setLink(port, output.up);
         break;
+      }
     }
   }
 
   private setLink(port: NodePort, up: boolean): void {
     if (port.up === up) return;
     port.up = up;
-    for (const machine of port.above) this.run(machine, { kind: "link", port, up });
+    for (const machine of [...port.relays, ...port.claimers]) this.run(machine, { kind: "link", port, up });
   }
 
-  private tell(from: Mounted, event: Event | Change): void {
+  private tell(from: Mounted | undefined, event: Event | Change): void {
     for (const machine of this.hearers.get(event.type) ?? []) {
       if (machine !== from) this.run(machine, { kind: "heard", event });
     }
@@ -259,7 +297,7 @@ export class Node implements Env, Path {
   /** The end of an input: what machines said is heard in the order in which it was said; then the alarm is set. */
   private finish(): void {
     for (let i = 0; i < this.pending.length; i++) {
-      const { from, event } = this.pending[i] as { from: Mounted; event: Event };
+      const { from, event } = this.pending[i] as { from: Mounted | undefined; event: Event };
       this.tell(from, event);
     }
     if (this.pending.length > 0) this.pending.length = 0;
@@ -280,7 +318,7 @@ export class Node implements Env, Path {
   private portOf(name: string): NodePort {
     const known = this.byName.get(name);
     if (known !== undefined) return known;
-    const port: NodePort = { name, index: this.ports.length, owner: undefined, above: [], wire: undefined, up: false };
+    const port: NodePort = { name, index: this.ports.length, owner: undefined, claimers: [], relays: [], wire: undefined, up: false };
     this.ports.push(port);
     this.byName.set(name, port);
     return port;

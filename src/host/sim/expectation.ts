@@ -235,7 +235,7 @@ function agreed(
   nodes: readonly NodeConfig[],
 ): boolean {
   // What a node that is wrong itself would have is not known: nothing is said of it.
-  if (nodes.length < context.nodes.length) return true;
+  if (nodes.length < context.nodes.size) return true;
   const problems = expect?.check?.(claim, nodes) ?? [];
   context.problems.push(...problems.map((problem) => fromProblem(context.source, path, problem)));
   return problems.length === 0;

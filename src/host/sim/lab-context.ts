@@ -6,17 +6,21 @@ import type { AnyProtocol } from "../../node/protocol.ts";
 import type { FileProblem, Path, Source } from "../../node/source.ts";
 import { quote } from "../../node/units.ts";
 
+type Known = Pick<ReadonlyMap<string, unknown>, "has"> & { keys(): Iterable<string> };
+
 /** What a part of a lab may name, and where its problems go. */
 export class LabContext {
   readonly links = new Map<string, Path>();
   readonly flows = new Map<string, Path>();
   /** "sw1:p1" → the link that it is an end of. */
   readonly ports = new Map<string, string>();
+  /** "sw1:p1" → where it stands as an end. */
+  readonly ends = new Map<string, Path>();
 
   constructor(
     readonly source: Source,
     /** Names of all nodes, valid or not. */
-    readonly nodes: readonly string[],
+    readonly nodes: ReadonlySet<string>,
     readonly problems: FileProblem[],
     readonly protocols: readonly AnyProtocol[],
   ) {}
@@ -39,16 +43,17 @@ export class LabContext {
   }
 
   knowsLink(link: string, path: Path): boolean {
-    return this.knows("link", link, [...this.links.keys()], path);
+    return this.knows("link", link, this.links, path);
   }
 
   knowsFlow(flow: string, path: Path): boolean {
-    return this.knows("flow", flow, [...this.flows.keys()], path);
+    return this.knows("flow", flow, this.flows, path);
   }
 
-  private knows(kind: string, found: string, known: readonly string[], path: Path): boolean {
-    if (known.includes(found)) return true;
-    this.report(path, `found ${quote(found)}, allowed: ${choice(kind, known)}${didYouMean(found, known)}`);
+  private knows(kind: string, found: string, known: Known, path: Path): boolean {
+    if (known.has(found)) return true;
+    const names = [...known.keys()];
+    this.report(path, `found ${quote(found)}, allowed: ${choice(kind, names)}${didYouMean(found, names)}`);
     return false;
   }
 }

@@ -131,9 +131,9 @@ export class LabRun {
   }
 
   private judgeAlways(watch: Watch): Verdict {
-    const { expectation, violations } = watch;
+    const { expectation, violations, total } = watch;
     const [first] = violations;
-    const more = violations.length > 1 ? ` (and ${violations.length - 1} more times)` : "";
+    const more = total > 1 ? ` (and ${total - 1} more times)` : "";
     const detail =
       first === undefined
         ? "held all the time"

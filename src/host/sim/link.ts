@@ -7,6 +7,8 @@ import type { Node } from "../../node/node.ts";
 
 /** What Ethernet adds to a frame on the wire: preamble 8, FCS 4, inter-packet gap 12 (IEEE 802.3 §3.1.1, §4.4.2). */
 const WIRE_OVERHEAD = 24;
+/** Nanoseconds that floating point may be off, up to hours of virtual time. */
+const ROUNDING = 0.01;
 /** Without FCS; shorter frames are padded by the sender (IEEE 802.3 §3.2.8). */
 const MINIMUM_FRAME = 60;
 
@@ -44,7 +46,7 @@ export interface LinkDrops {
   queue: number;
   loss: number;
   filter: number;
-  /** In flight when the link was cut or the receiver lost power. */
+  /** In flight or waiting to be sent when the link was cut or an end lost power. */
   cut: number;
 }
 
@@ -57,12 +59,15 @@ export interface Air {
 
 /** One port's side of a link: what is under the port of a node. */
 export class End implements Wire {
-  /** When the wire is free again, in ns. */
+  /** When the wire is free again, in ns; not rounded, so that back-to-back frames go at exactly the rate. */
   private free = 0;
   private lastArrival = 0;
   private readonly rng: Rng;
   /** Frames from here are lost without anybody noticing: a broken fibre, not a missing carrier. */
   muted = false;
+  /** Grows whenever frames under way are lost; an arrival of an earlier generation is no more. */
+  generation = 0;
+  /** Frames, and their octets, that went onto the wire. */
   sent = 0;
   octets = 0;
   received = 0;
@@ -100,8 +105,6 @@ export class End implements Wire {
       return -1;
     }
     const octets = frame.size;
-    this.sent++;
-    this.octets += octets;
     let leaves = now;
     if (link.octetTime > 0) {
       const start = this.free > now ? this.free : now;
@@ -110,10 +113,19 @@ export class End implements Wire {
         return -1;
       }
       const wire = (octets > MINIMUM_FRAME ? octets : MINIMUM_FRAME) + WIRE_OVERHEAD;
-      leaves = start + Math.ceil(wire * link.octetTime);
-      this.free = leaves;
+      this.free = start + wire * link.octetTime;
+      leaves = Math.ceil(this.free - ROUNDING);
     }
+    this.sent++;
+    this.octets += octets;
     return link.plain && !this.muted ? leaves + link.delay : this.disturbed(frame, leaves);
+  }
+
+  /** What is under way, from here or to here, is lost; nothing waits any more. */
+  clear(): void {
+    this.generation++;
+    this.free = 0;
+    this.lastArrival = 0;
   }
 
   private disturbed(frame: Frame, leaves: number): number {
@@ -146,8 +158,6 @@ export class Link {
   readonly id: string;
   readonly ends: End[] = [];
   up = true;
-  /** Grows whenever frames in flight are lost; an arrival of an earlier generation is no more. */
-  generation = 0;
   delay: number;
   jitter: number;
   loss: Ratio | undefined;

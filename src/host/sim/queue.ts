@@ -26,8 +26,9 @@ export const MAX_EVENTS = 1 << 24;
 
 export class QueueFull extends Error {
   override readonly name = "QueueFull";
-  constructor() {
-    super(`more than ${MAX_EVENTS} events are waiting: is there a forwarding loop in the topology?`);
+  /** @param what there is too much of: "events are waiting" */
+  constructor(limit: number, what: string) {
+    super(`more than ${limit} ${what}: is there a forwarding loop in the topology?`);
   }
 }
 
@@ -135,10 +136,16 @@ export class EventQueue {
   private free = -1;
   private used = 0;
   private readonly frames: (Frame | undefined)[] = [];
+  private readonly limit: number;
+
+  /** @param limit events that may wait at once */
+  constructor(limit = MAX_EVENTS) {
+    this.limit = limit;
+  }
 
   /**
    * @param time nanoseconds, not before the event that is being run
-   * @throws QueueFull beyond MAX_EVENTS
+   * @throws QueueFull beyond the limit
    */
   push(time: number, kind: number, a: number, b: number, frame: Frame | undefined): void {
     let slot = this.free;
@@ -238,8 +245,8 @@ export class EventQueue {
   }
 
   private fresh(): number {
+    if (this.used >= this.limit) throw new QueueFull(this.limit, "events are waiting");
     if (this.used * DOUBLES === this.doubles.length) {
-      if (this.used >= MAX_EVENTS) throw new QueueFull();
       this.doubles = enlarged(this.doubles, new Float64Array(this.doubles.length * 2));
       this.words = new Int32Array(this.doubles.buffer);
     }

@@ -24,6 +24,7 @@ import { compileExpectation, type Expectation, expectSchema } from "./expectatio
 import { LabContext } from "./lab-context.ts";
 import type { LinkOptions } from "./link.ts";
 import { compileScriptLine, type ScriptLine, scriptSchema } from "./script.ts";
+import { loosePorts } from "./wiring.ts";
 
 type Protocols = readonly AnyProtocol[];
 
@@ -49,7 +50,7 @@ export interface Lab {
   readonly expect: readonly Expectation[];
   /** When a run ends that is not told otherwise. */
   readonly end: Instant;
-  /** What disagrees between nodes without making the lab impossible. */
+  /** What does not fit without making the lab impossible. */
   readonly warnings: readonly FileProblem[];
 }
 
@@ -131,7 +132,7 @@ export function compileLabSource(
   if (!outer.ok) problems.push(...outer.problems);
   // With a mistake in the outline the parts that are there are still looked at.
   const raw = (outer.ok ? outer.value : source.value) as Readonly<Record<string, unknown>>;
-  const context = new LabContext(source, keysOf(raw.nodes), problems, protocols);
+  const context = new LabContext(source, new Set(keysOf(raw.nodes)), problems, protocols);
   const nodes = readNodes(context, protocols);
   const links = readLinks(context, count(raw.links));
   const traffic = readTraffic(context, count(raw.traffic));
@@ -149,16 +150,16 @@ export function compileLabSource(
     traffic,
     script: script.toSorted((a, b) => a.at - b.at),
     expect,
-    warnings: sortProblems(compared.warnings),
+    warnings: sortProblems([...compared.warnings, ...loosePorts(source, nodes, context.ends, protocols)]),
   };
   return { ok: true, lab: { ...lab, end: endOf(lab) } };
 }
 
 function readNodes(context: LabContext, protocols: Protocols): NodeConfig[] {
-  if (context.nodes.length === 0 && context.problems.every((problem) => problem.path !== "nodes")) {
+  if (context.nodes.size === 0 && context.problems.every((problem) => problem.path !== "nodes")) {
     context.report(["nodes"], "found no node, allowed: at least one");
   }
-  return context.nodes.flatMap((node) => {
+  return [...context.nodes].flatMap((node) => {
     const compiled = compileLabNode(context.source, node, protocols);
     if (compiled.ok) return [compiled.node];
     context.problems.push(...compiled.problems);
@@ -194,8 +195,10 @@ function takePorts(context: LabContext, link: string, ends: readonly End[], path
     const at = [...path, "ends", i];
     if (!context.knowsNode(node, at)) continue;
     const other = context.ports.get(`${node}:${port}`);
-    if (other === undefined) context.ports.set(`${node}:${port}`, link);
-    else if (other === link) context.report(at, `found ${node}:${port} twice, allowed: each port once on a link`);
+    if (other === undefined) {
+      context.ports.set(`${node}:${port}`, link);
+      context.ends.set(`${node}:${port}`, at);
+    } else if (other === link) context.report(at, `found ${node}:${port} twice, allowed: each port once on a link`);
     else context.report(at, `found ${node}:${port}, which is on the link ${quote(other)}, allowed: a port of its own`);
   }
 }

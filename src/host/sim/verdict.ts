@@ -7,7 +7,7 @@ import { Folded } from "../../core/view.ts";
 import type { Expectable } from "../../node/protocol.ts";
 import type { AlwaysExpectation, FactExpectation } from "./expectation.ts";
 
-/** Violations of one promise that are reported; the number of all of them is in the last one's detail. */
+/** Violations of one promise that are reported; how many more there were is in the last one's detail. */
 const MAX_REPORTED = 16;
 
 /** A promise that did not hold. */
@@ -22,7 +22,10 @@ export interface Violation {
 /** Watches one promise: it may be broken for `settle` after a disturbance, and the start is one. */
 export class Watch implements Reader {
   readonly everything = false;
+  /** The first of them. */
   readonly violations: Violation[] = [];
+  /** How many there were. */
+  total = 0;
   private readonly folded: Folded<unknown>;
   /** Until when disorder is allowed. */
   private excused: number;
@@ -60,13 +63,17 @@ export class Watch implements Reader {
   /** The run is over. */
   end(now: Instant): void {
     if (this.detail !== undefined) this.close(now);
+    const last = this.violations.at(-1);
+    const more = this.total - MAX_REPORTED;
+    if (last === undefined || more <= 0) return;
+    this.violations[MAX_REPORTED - 1] = { ...last, detail: `${last.detail} (and ${more} more times)` };
   }
 
   private close(now: Instant): void {
     const detail = this.detail ?? "";
     this.detail = undefined;
     if (this.since >= now) return;
-    if (this.violations.length >= MAX_REPORTED) return;
+    if (++this.total > MAX_REPORTED) return;
     this.violations.push({ type: "invariant", name: this.invariant.name, from: instant(this.since), to: now, detail });
   }
 }

@@ -13,7 +13,7 @@ import { type Instant, instant, NEVER } from "../../core/time.ts";
 import type { Host } from "../../node/host.ts";
 import { Node } from "../../node/node.ts";
 import { type Air, End, type Filter, Link, type LinkOptions, type Ratio } from "./link.ts";
-import { EventQueue } from "./queue.ts";
+import { EventQueue, MAX_EVENTS, QueueFull } from "./queue.ts";
 
 const ARRIVAL = 0;
 const WAKE = 1;
@@ -38,6 +38,14 @@ export interface WorldOptions {
   readonly log: Log;
 }
 
+/** What waits for a node that stands still. */
+interface Paused {
+  readonly frames: { readonly end: End; readonly frame: Frame }[];
+  /** Orders: as many as were given. */
+  readonly commands: { readonly to: string; readonly command: Command }[];
+  wake: boolean;
+}
+
 interface Station {
   readonly name: string;
   readonly index: number;
@@ -48,7 +56,7 @@ interface Station {
   node: Node;
   on: boolean;
   /** Undefined while it runs. */
-  paused: { readonly frames: { readonly end: End; readonly frame: Frame }[]; wake: boolean } | undefined;
+  paused: Paused | undefined;
   /** When the node wants its timer (ns), and for when an event for that is queued. */
   deadline: number;
   queued: number;
@@ -63,6 +71,8 @@ export class World implements Host, Air {
   frames = 0;
   readonly links = new Map<string, Link>();
   private readonly queue = new EventQueue();
+  /** Events that were run since time went on. */
+  private atOnce = 0;
   private readonly log: Log;
   private readonly seed: number;
   private readonly stations: Station[] = [];
@@ -122,8 +132,9 @@ export class World implements Host, Air {
     for (const station of this.stations) this.powerOn(station);
   }
 
-  /** Has the command run at `at` (ns); those of one instant run in the order of these calls. */
+  /** Has the command run at `at` (ns, not in the past); those of one instant run in the order of these calls. */
   schedule(at: number, command: WorldCommand): void {
+    assert(at >= this.now, `${command.verb} is for ${at} ns, and it is ${this.now} ns already`);
     this.script.push(command);
     this.queue.push(at, SCRIPT, this.script.length - 1, 0, undefined);
   }
@@ -152,11 +163,14 @@ export class World implements Host, Air {
     return this.queue.peek();
   }
 
-  /** Runs everything up to and including `until` (ns), and sets the time to it. */
+  /**
+   * Runs everything up to and including `until` (ns), and sets the time to it unless it is later already.
+   * @throws QueueFull when more than MAX_EVENTS wait, or happen at one time
+   */
   run(until: number): void {
     const { queue } = this;
     while (queue.next(until)) this.event();
-    this.now = until;
+    if (until > this.now) this.now = until;
   }
 
   /** Runs the next event; false when there is none at or before `until`. */
@@ -168,6 +182,9 @@ export class World implements Host, Air {
 
   private event(): void {
     const { queue } = this;
+    if (queue.time > this.now) this.atOnce = 0;
+    // Frames that circle over links without delay would never let time go on.
+    else if (++this.atOnce > MAX_EVENTS) throw new QueueFull(MAX_EVENTS, "events happen at one time");
     this.now = queue.time;
     this.events++;
     if (queue.kind === ARRIVAL) this.arrive(this.ends[queue.a] as End, queue.b, queue.frame as Frame);
@@ -177,8 +194,7 @@ export class World implements Host, Air {
 
   /** `end` is the receiver on a cable, the sender on a segment. */
   private arrive(end: End, generation: number, frame: Frame): void {
-    const { link } = end;
-    if (link.generation !== generation) {
+    if (end.generation !== generation) {
       end.drops.cut++;
       return;
     }
@@ -186,7 +202,7 @@ export class World implements Host, Air {
       this.receive(end, frame);
       return;
     }
-    for (const other of link.ends) if (other !== end) this.receive(other, frame);
+    for (const other of end.link.ends) if (other !== end) this.receive(other, frame);
   }
 
   private receive(end: End, frame: Frame): void {
@@ -200,7 +216,7 @@ export class World implements Host, Air {
     const { paused, node } = this.stations[end.node] as Station;
     if (paused === undefined) end.drops.down++;
     else if (paused.frames.length < PAUSED_FRAMES) paused.frames.push({ end, frame });
-    else node.drop(end.port, "paused");
+    else node.lose(end.port, "paused", this.instant);
   }
 
   private wakeUp(station: Station): void {
@@ -226,7 +242,8 @@ export class World implements Host, Air {
   // --- the host of the nodes ---
 
   carry(from: End, frame: Frame, arrives: number): void {
-    this.queue.push(arrives, ARRIVAL, (from.peer ?? from).index, from.link.generation, frame);
+    const end = from.peer ?? from;
+    this.queue.push(arrives, ARRIVAL, end.index, end.generation, frame);
   }
 
   apply(_node: Node, _change: Change): void {
@@ -279,20 +296,29 @@ export class World implements Host, Air {
         break;
       case "command": {
         const station = this.station(command.node);
-        if (station.on) station.node.step({ kind: "command", to: command.to, command: command.command }, this.instant);
+        if (station.paused !== undefined) station.paused.commands.push(command);
+        else if (station.on) this.order(station, command.to, command.command);
         break;
       }
     }
   }
 
+  private order(station: Station, to: string, command: Command): void {
+    station.node.step({ kind: "command", to, command }, this.instant);
+  }
+
   private setLink(link: Link, up: boolean, side: string | undefined): void {
     if (side !== undefined) {
-      for (const end of link.ends) if (`${end.nodeName}:${end.port.name}` === side) end.muted = !up;
+      const end = link.ends.find(({ nodeName, port }) => `${nodeName}:${port.name}` === side);
+      assert(end !== undefined, `${side} is no end of ${link.id}`);
+      end.muted = !up;
       return;
     }
+    // A link that is healed is whole, whatever was done to one of its sides.
+    if (up) for (const end of link.ends) end.muted = false;
     if (link.up === up) return;
     link.up = up;
-    if (!up) link.generation++;
+    if (!up) for (const end of link.ends) end.clear();
     for (const end of link.ends) this.tellCarrier(end);
   }
 
@@ -305,7 +331,8 @@ export class World implements Host, Air {
 
   private tellCarrier(end: End): void {
     const station = this.stations[end.node] as Station;
-    if (!station.on) return;
+    // One that stands still looks at its links when it goes on.
+    if (!station.on || station.paused !== undefined) return;
     const up = this.carrier(end);
     if (station.node.isUp(end.port) === up) return;
     station.node.step({ kind: "link", port: end.port, up }, this.instant);
@@ -319,7 +346,7 @@ export class World implements Host, Air {
     this.tell(station, "node.on");
     this.connect(station, node);
     station.build(node);
-    node.step({ kind: "command", to: "*", command: { verb: "start" } }, this.instant);
+    this.order(station, "*", { verb: "start" });
     for (const end of station.ends.values()) {
       this.tellCarrier(end);
       for (const other of end.link.ends) if (other !== end) this.tellCarrier(other);
@@ -338,7 +365,8 @@ export class World implements Host, Air {
     for (const end of station.ends.values()) {
       end.port = station.node.port(end.port.name);
       station.node.attach(end.port, end);
-      if (end.link.ends.length === 2) end.link.generation++;
+      end.clear();
+      end.peer?.clear();
       for (const other of end.link.ends) if (other !== end) this.tellCarrier(other);
     }
   }
@@ -350,11 +378,11 @@ export class World implements Host, Air {
 
   private pause(station: Station): void {
     if (!station.on) return;
-    station.paused ??= { frames: [], wake: false };
+    station.paused ??= { frames: [], commands: [], wake: false };
     this.connect(station, undefined);
   }
 
-  /** As a stopped process goes on: timers that ran out meanwhile are seen to first, then what its buffer holds. */
+  /** As a stopped process goes on: timers that ran out meanwhile are seen to first, then links, frames and orders. */
   private resume(station: Station): void {
     const { paused } = station;
     if (paused === undefined) return;
@@ -364,7 +392,9 @@ export class World implements Host, Air {
       station.deadline = Number.POSITIVE_INFINITY;
       station.node.step(TIMER, this.instant);
     }
+    for (const end of station.ends.values()) this.tellCarrier(end);
     for (const { end, frame } of paused.frames) this.receive(end, frame);
+    for (const { to, command } of paused.commands) this.order(station, to, command);
   }
 
   private connect(station: Station, receiver: Node | undefined): void {

@@ -1,0 +1,292 @@
+/** What stands under the key `vrrp` of a node's file: a list of virtual routers. Every default stands here once. */
+import * as z from "zod";
+import { type Family, familyOf, type Ip, isLinkLocal, type Prefix } from "../../src/core/addr.ts";
+import { cs, type Duration, formatDuration, sec, ZERO } from "../../src/core/time.ts";
+import { duration, durationWithin, integerWithin, ip, name, portName, prefix, quote } from "../../src/node/units.ts";
+import { STATE_REASONS } from "./events.ts";
+
+/** RFC 9568 §5.2.5: the count is one octet. */
+const MAX_ADDRESSES = 255;
+/** VRIDs of one interface and family; far more nodes than one segment carries, so nodes with several fit too. */
+const MAX_ROUTERS = 4096;
+const MAX_PEERS = 32;
+const MAX_TRACKED = 64;
+
+/** keepalived's range, so that its files can be imported; RFC 8347 has decrements of 1…254. */
+const weight = integerWithin(-253, 253, "a weight").default(0).meta({
+  description:
+    "Negative: added to the priority while it is down. Positive: added while it is up. 0 or absent: down means fault.",
+});
+
+const trackedInterface = z.strictObject({ name: portName, weight });
+const trackedObject = z.strictObject({ name, weight });
+const trackedScript = z.strictObject({
+  name,
+  run: z.string().min(1).meta({ description: "The command to run." }),
+  interval: duration.default(sec(1)),
+  timeout: duration.optional().meta({ description: "Default: the interval." }),
+  fall: integerWithin(1, 100, "a count").default(1).meta({ description: "Failures in a row that make it down." }),
+  rise: integerWithin(1, 100, "a count").default(1).meta({ description: "Successes in a row that make it up." }),
+  weight,
+});
+
+const track = z.strictObject({
+  interfaces: z.array(trackedInterface).max(MAX_TRACKED).default([]),
+  scripts: z.array(trackedScript).max(MAX_TRACKED).default([]),
+  objects: z
+    .array(trackedObject)
+    .max(MAX_TRACKED)
+    .default([])
+    .meta({ description: "Up until the command `track` says otherwise." }),
+});
+
+const preempt = z
+  .union([z.boolean(), z.strictObject({ delay: duration })], {
+    error: (issue) => `found ${quote(issue.input)}, allowed: true, false, or { delay: DURATION }`,
+  })
+  // RFC 9568 §6.1: Preempt_Mode, default True.
+  .default(true)
+  .meta({
+    description: "Whether a higher priority takes over from a working master; { delay } waits that long first.",
+  });
+
+const announce = z.strictObject({
+  repeat: integerWithin(0, 100, "a count").default(0).meta({ description: "Further rounds of gratuitous ARP or NA." }),
+  every: durationWithin(cs(10), sec(3600)).default(sec(1)),
+});
+
+const routerAdvertisement = z.strictObject({
+  // RFC 4861 §6.2.1: MaxRtrAdvInterval 4…1800 s, AdvDefaultLifetime up to 9000 s, 3 × the interval by default.
+  interval: durationWithin(sec(4), sec(1800)).default(sec(600)),
+  lifetime: durationWithin(ZERO, sec(9000)).optional().meta({ description: "Default: three times the interval." }),
+});
+
+const fields = z.strictObject({
+  name: name.optional().meta({ description: "For people; default INTERFACE-VRID, with -v6 for IPv6." }),
+  interface: portName,
+  // RFC 9568 §5.2.3: 1…255, no default.
+  vrid: integerWithin(1, 255, "a VRID"),
+  version: z.literal([2, 3], { error: (i) => `found ${quote(i.input)}, allowed: 2 or 3` }).default(3),
+  // RFC 9568 §5.2.4, §6.1: 1…254, 255 the owner of the addresses; default 100.
+  priority: integerWithin(1, 255, "a priority").default(100),
+  // RFC 9568 §6.1: Advertisement_Interval, default 100 centiseconds.
+  interval: duration.default(sec(1)),
+  addresses: z.array(prefix).min(1).max(MAX_ADDRESSES),
+  preempt,
+  // DEPARTS: RFC 9568 §6.1 has Accept_Mode False. Whoever sets up a gateway pings it, and takes silence for a fault.
+  accept: z.boolean().default(true).meta({ description: "Whether the master answers on the virtual addresses." }),
+  // RFC 9568 §7.2, §7.3.
+  "virtual-mac": z.boolean().default(true),
+  checksum: z
+    .enum(["auto", "rfc9568", "pseudo-header"])
+    .default("auto")
+    .meta({ description: "Over IPv4, version 3. auto: RFC 9568's form until a peer is heard, then the peer's." }),
+  track: track.prefault({}),
+  group: name.optional().meta({ description: "Routers of one group change state together." }),
+  peers: z.array(ip).max(MAX_PEERS).default([]).meta({
+    description: "Unicast to these in place of multicast; only these are listened to.",
+  }),
+  notify: z.strictObject({ run: z.string().min(1) }).optional(),
+  announce: announce.prefault({}),
+  "router-advertisement": routerAdvertisement.optional().meta({
+    description: "IPv6: the master sends router advertisements from the virtual link-local address.",
+  }),
+  // RFC 9568 §8.4.2: default off.
+  migration: z.boolean().default(false).meta({ description: "Version 3 over IPv4: send version 2 too, and hear it." }),
+  password: z.string().min(1).max(8).optional().meta({
+    description: "Version 2, authentication type 1 of RFC 2338: in clear text, against mistakes only.",
+  }),
+  // Erratum 8298 of RFC 9568: an owner processes adverts and logs them, where the published text discards them.
+  "owner-conflict": z.enum(["yield", "hold"]).default("yield").meta({
+    description: "An owner that hears another owner with a higher address: yield to it, or hold on.",
+  }),
+  // Erratum 8300 of RFC 9568.
+  "first-address": z.enum(["link-local", "any"]).default("link-local").meta({
+    description: "IPv6: what the first address of a received advert must be. FRR needs any.",
+  }),
+});
+
+type Fields = z.output<typeof fields>;
+export type TrackedScript = z.output<typeof trackedScript>;
+
+export interface Tracked {
+  readonly kind: "interface" | "object";
+  readonly name: string;
+  /** -253…253; 0: down means fault. */
+  readonly weight: number;
+}
+
+/** One virtual router as the machine wants it. */
+export interface RouterConfig {
+  readonly name: string;
+  readonly interface: string;
+  readonly vrid: number;
+  readonly family: Family;
+  readonly version: 2 | 3;
+  /** 1…254; 255: owner of the addresses. */
+  readonly priority: number;
+  readonly interval: Duration;
+  /** All of one family; for IPv6 the link-local one first. */
+  readonly addresses: readonly Prefix[];
+  readonly preempt: boolean;
+  /** How long a lower master is let be; 0 for not at all. */
+  readonly preemptDelay: Duration;
+  readonly accept: boolean;
+  readonly virtualMac: boolean;
+  readonly checksum: "auto" | "rfc9568" | "pseudo-header";
+  readonly tracked: readonly Tracked[];
+  /** What to run to know the tracked objects of these names; the machine only hears their results. */
+  readonly scripts: readonly TrackedScript[];
+  readonly group: string | undefined;
+  readonly peers: readonly Ip[];
+  readonly notify: string | undefined;
+  readonly announceRepeat: number;
+  readonly announceEvery: Duration;
+  readonly routerAdvertisement: { readonly interval: Duration; readonly lifetime: Duration } | undefined;
+  readonly migration: boolean;
+  readonly password: string | undefined;
+  readonly ownerConflict: "yield" | "hold";
+  readonly firstAddress: "link-local" | "any";
+}
+
+export type VrrpConfig = readonly RouterConfig[];
+
+type Complain = (path: readonly (string | number)[], message: string) => void;
+
+const router = fields
+  .superRefine((value, context) => {
+    const complain: Complain = (path, message) => context.addIssue({ code: "custom", path: [...path], message });
+    checkAddresses(value, complain);
+    checkInterval(value, complain);
+    checkOptions(value, complain);
+  })
+  .transform(normal);
+
+export const schema: z.ZodType<VrrpConfig> = z.array(router).max(MAX_ROUTERS);
+
+function checkAddresses(value: Fields, complain: Complain): void {
+  const [first] = value.addresses;
+  if (first === undefined) return;
+  const family = familyOf(first.address);
+  const seen = new Set<string>();
+  for (const [i, { address }] of value.addresses.entries()) {
+    if (familyOf(address) !== family) {
+      const message = `found ${address} beside ${first.address}, allowed: addresses of one family in one router; make two`;
+      complain(["addresses", i], message);
+    }
+    if (seen.has(address)) complain(["addresses", i], `found ${address} twice, allowed: each address once`);
+    seen.add(address);
+  }
+  // RFC 9568 §5.2.9: the first address of an IPv6 advert is the virtual router's link-local address.
+  if (family === "ipv6" && !isLinkLocal(first.address)) {
+    const message = `found ${first.address} first, allowed: a link-local address such as "fe80::${value.vrid}/64" first, then the others`;
+    complain(["addresses", 0], message);
+  }
+  if (family === "ipv6" && value.version === 2) {
+    complain(["version"], "found 2 with IPv6 addresses, allowed: 3 (version 2 knows IPv4 only)");
+  }
+  for (const [i, peer] of value.peers.entries()) {
+    if (familyOf(peer) !== family) complain(["peers", i], `found ${peer}, allowed: an address of the router's family`);
+  }
+}
+
+function checkInterval(value: Fields, complain: Complain): void {
+  const { interval, version } = value;
+  const found = `found ${formatDuration(interval)}`;
+  if (version === 2) {
+    // RFC 3768 §5.3.7: one octet of seconds.
+    if (interval % sec(1) === 0 && interval >= sec(1) && interval <= sec(255)) return;
+    complain(["interval"], `${found}, allowed in version 2: whole seconds of 1s to 255s`);
+    return;
+  }
+  // RFC 9568 §5.2.7: twelve bits of centiseconds.
+  if (interval % cs(1) === 0 && interval >= cs(1) && interval <= cs(4095)) return;
+  complain(["interval"], `${found}, allowed: 10ms to 40.95s in steps of 10ms`);
+}
+
+function checkOptions(value: Fields, complain: Complain): void {
+  const ipv6 = value.addresses.some(({ address }) => familyOf(address) === "ipv6");
+  if (value.migration && (value.version === 2 || ipv6)) {
+    complain(["migration"], "found true, allowed: only with version 3 and IPv4 addresses");
+  }
+  if (value.password !== undefined && value.version === 3) {
+    complain(["password"], "found a password, allowed: only with version 2 (version 3 has no authentication)");
+  }
+  if (value["router-advertisement"] !== undefined && !ipv6) {
+    complain(["router-advertisement"], "found with IPv4 addresses, allowed: only with IPv6 addresses");
+  }
+  const names = new Set<string>();
+  for (const [kind, list] of Object.entries(value.track)) {
+    for (const [i, { name: tracked }] of list.entries()) {
+      const key = kind === "interfaces" ? `interface ${tracked}` : tracked;
+      if (names.has(key)) complain(["track", kind, i, "name"], `found ${quote(tracked)} twice, allowed: each once`);
+      names.add(key);
+    }
+  }
+}
+
+function normal(value: Fields): RouterConfig {
+  const [first] = value.addresses;
+  const family = first === undefined ? "ipv4" : familyOf(first.address);
+  const advertisement = value["router-advertisement"];
+  return {
+    name: value.name ?? `${value.interface}-${value.vrid}${family === "ipv6" ? "-v6" : ""}`,
+    interface: value.interface,
+    vrid: value.vrid,
+    family,
+    version: value.version,
+    priority: value.priority,
+    interval: value.interval,
+    addresses: value.addresses,
+    preempt: value.preempt !== false,
+    preemptDelay: typeof value.preempt === "object" ? value.preempt.delay : ZERO,
+    accept: value.accept,
+    virtualMac: value["virtual-mac"],
+    checksum: value.checksum,
+    tracked: [
+      ...value.track.interfaces.map((t): Tracked => ({ kind: "interface", name: t.name, weight: t.weight })),
+      ...value.track.scripts.map((t): Tracked => ({ kind: "object", name: t.name, weight: t.weight })),
+      ...value.track.objects.map((t): Tracked => ({ kind: "object", name: t.name, weight: t.weight })),
+    ],
+    scripts: value.track.scripts,
+    group: value.group,
+    peers: value.peers,
+    notify: value.notify?.run,
+    announceRepeat: value.announce.repeat,
+    announceEvery: value.announce.every,
+    routerAdvertisement:
+      advertisement === undefined
+        ? undefined
+        : {
+            interval: advertisement.interval,
+            lifetime: advertisement.lifetime ?? (Math.min(3 * advertisement.interval, sec(9000)) as Duration),
+          },
+    migration: value.migration,
+    password: value.password,
+    ownerConflict: value["owner-conflict"],
+    firstAddress: value["first-address"],
+  };
+}
+
+const which = {
+  interface: portName.optional(),
+  vrid: integerWithin(1, 255, "a VRID").optional(),
+  family: z.enum(["ipv4", "ipv6"]).optional(),
+};
+
+/** What stands under `vrrp` in a script's `command:` line. */
+export const command = z.discriminatedUnion("verb", [
+  z.strictObject({ verb: z.enum(["start", "stop", "drain"]), ...which }),
+  z.strictObject({ verb: z.literal("priority"), ...which, priority: integerWithin(1, 255, "a priority") }),
+  z.strictObject({ verb: z.literal("track"), name, up: z.boolean() }),
+]);
+
+/** What an expectation of a lab names, and what it may say of it. */
+export const expectSubject = integerWithin(1, 255, "a VRID").describe("The virtual router.");
+export const expectFields = {
+  state: z.enum(["initialize", "backup", "master", "fault"]).describe("The state that it must be in."),
+  family: z.enum(["ipv4", "ipv6"]).describe("Where both families have the VRID; default: all of them."),
+  interface: portName.describe("Where several interfaces have the VRID."),
+  priority: integerWithin(1, 255, "a priority").describe("Its effective priority."),
+  reason: z.enum(STATE_REASONS).describe("Why it came into its state."),
+};

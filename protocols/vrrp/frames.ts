@@ -1,0 +1,142 @@
+/** The frames that a virtual router sends: adverts, and what tells hosts and bridges where its addresses are. */
+import { BROADCAST, type Ip4, type Ip6, isLinkLocal, type Mac, multicastMac } from "../../src/core/addr.ts";
+import { Frame } from "../../src/core/frame.ts";
+import { sec } from "../../src/core/time.ts";
+import { arpFrame, gratuitousArp } from "../arp/codec.ts";
+import { type IpPacket, ipFrame, ipPacket, NETWORK_CONTROL } from "../ip/codec.ts";
+import { packetFrame } from "../ip/events.ts";
+import { ALL_NODES, ndFrame, unsolicitedAdvertisement } from "../nd/codec.ts";
+import {
+  type Advert,
+  type Carrier,
+  encodeAdvert,
+  VRRP_GROUP_4,
+  VRRP_GROUP_6,
+  VRRP_PROTOCOL,
+  VRRP_TTL,
+  virtualMac,
+} from "./codec.ts";
+import { type Router, tableOf, type VrrpOutput, type VrrpState } from "./state.ts";
+
+/** The group of version-independent adverts: RFC 9568 §5.1.1.2, §5.1.2.2. */
+export function groupOf(family: "ipv4" | "ipv6") {
+  return family === "ipv4" ? VRRP_GROUP_4 : VRRP_GROUP_6;
+}
+
+/** An advert as an IP packet: TTL or hop limit 255 (RFC 9568 §5.1.1.3, §5.1.2.3), DSCP CS6 as everybody sends it. */
+export function advertPacket(advert: Advert, carrier: Carrier): IpPacket {
+  return ipPacket({
+    source: carrier.source,
+    destination: carrier.destination,
+    ttl: VRRP_TTL,
+    protocol: VRRP_PROTOCOL,
+    trafficClass: NETWORK_CONTROL,
+    payload: encodeAdvert(advert, carrier),
+  });
+}
+
+/** An advert to the group, as a whole Ethernet frame from `source` (RFC 9568 §7.2: the virtual MAC). */
+export function advertFrame(advert: Advert, carrier: Carrier, source: Mac): Frame {
+  return Frame.of(ipFrame(multicastMac(carrier.destination), source, advertPacket(advert, carrier)));
+}
+
+/** The MAC under which a router's addresses are reached. */
+export function macOf(router: Router): Mac {
+  const { config } = router;
+  return config.virtualMac ? virtualMac(config.family, config.vrid) : router.interface.mac;
+}
+
+/**
+ * What one transmission of `router` at `priority` puts on the wire: one frame to the group, or one for each peer; in
+ * migration mode (RFC 9568 §8.4.2) version 3, then version 2.
+ */
+export function advertOutputs(router: Router, priority: number, state: VrrpState): readonly VrrpOutput[] {
+  const { config } = router;
+  const source = tableOf(router).primary;
+  if (source === undefined) return [];
+  const destinations = config.peers.length > 0 ? config.peers : [groupOf(config.family)];
+  const checksum =
+    config.checksum === "auto" ? router.form : config.checksum === "rfc9568" ? "message" : config.checksum;
+  const outputs: VrrpOutput[] = [];
+  for (const advert of advertsOf(router, priority)) {
+    for (const destination of destinations) {
+      const carrier = { source, destination, checksum };
+      outputs.push(
+        config.peers.length > 0
+          ? { kind: "send", port: state.ipPort, frame: packetFrame(advertPacket(advert, carrier)) }
+          : { kind: "send", port: router.interface.port, frame: advertFrame(advert, carrier, macOf(router)) },
+      );
+    }
+  }
+  return outputs;
+}
+
+function advertsOf(router: Router, priority: number): readonly Advert[] {
+  const { config } = router;
+  const { vrid, interval } = config;
+  const addresses = config.addresses.map(({ address }) => address);
+  const three: Advert = { version: 3, vrid, priority, interval, reserved: 0, addresses };
+  if (config.version === 3 && !config.migration) return [three];
+  const { authType, authData } = authentication(config.password);
+  // RFC 3768 §5.3.7: whole seconds; a faster router still says at least one.
+  const seconds = sec(Math.min(255, Math.max(1, Math.ceil(interval / 1_000_000))));
+  const two: Advert = { version: 2, vrid, priority, interval: seconds, authType, authData, addresses };
+  return config.migration ? [three, two] : [two];
+}
+
+const NO_AUTH = new Uint8Array(8);
+
+/** RFC 2338 §5.3.6, §5.3.10: type 1, up to eight octets of text, zeros behind it. */
+export function authentication(password: string | undefined): { authType: number; authData: Uint8Array } {
+  if (password === undefined) return { authType: 0, authData: NO_AUTH };
+  const authData = new Uint8Array(8);
+  for (let i = 0; i < Math.min(8, password.length); i++) authData[i] = password.charCodeAt(i);
+  return { authType: 1, authData };
+}
+
+/**
+ * One gratuitous ARP for each IPv4 address, one unsolicited neighbour advertisement for each IPv6 address
+ * (RFC 9568 §6.4.1, §6.4.2 with errata 7947 and 7949).
+ */
+export function announcements(router: Router): readonly VrrpOutput[] {
+  const { port } = router.interface;
+  const mac = macOf(router);
+  return router.config.addresses.map(({ address }) => ({
+    kind: "send",
+    port,
+    frame:
+      router.config.family === "ipv4"
+        ? arpFrame(gratuitousArp(mac, address as Ip4), BROADCAST)
+        : ndFrame(
+            unsolicitedAdvertisement(address as Ip6, mac),
+            { source: address as Ip6, destination: ALL_NODES },
+            multicastMac(ALL_NODES),
+            mac,
+          ),
+  }));
+}
+
+/** A router advertisement of the virtual router, from its link-local address (RFC 9568 §6.4.3, §8.2.3). */
+export function routerAdvertisement(router: Router): VrrpOutput | undefined {
+  const settings = router.config.routerAdvertisement;
+  const source = router.config.addresses.find(({ address }) => isLinkLocal(address))?.address;
+  if (settings === undefined || source === undefined) return undefined;
+  const mac = macOf(router);
+  const frame = ndFrame(
+    {
+      kind: "router-advertisement",
+      hopLimit: 64,
+      managed: false,
+      other: false,
+      preference: "medium",
+      lifetime: Math.floor(settings.lifetime / 1_000_000),
+      reachable: 0,
+      retransmission: 0,
+      options: [{ kind: "source-link-layer", mac }],
+    },
+    { source: source as Ip6, destination: ALL_NODES },
+    multicastMac(ALL_NODES),
+    mac,
+  );
+  return { kind: "send", port: router.interface.port, frame };
+}

@@ -1,0 +1,22 @@
+/** VRRP for IPv4 and IPv6: RFC 9568 (version 3) and RFC 3768 (version 2). */
+import { mount } from "../../src/core/machine.ts";
+import type { Protocol } from "../../src/node/protocol.ts";
+import { check, compare } from "./check.ts";
+import { command, schema, type VrrpConfig } from "./config.ts";
+import { expect } from "./expect.ts";
+import { invariants } from "./invariants.ts";
+import { vrrp } from "./machine.ts";
+import { describe } from "./view.ts";
+
+export const protocol: Protocol<VrrpConfig> = {
+  name: "vrrp",
+  key: "vrrp",
+  schema,
+  command,
+  expect,
+  mount: (config, _node, env) => [mount(vrrp, config, env)],
+  check,
+  compare,
+  describe,
+  invariants,
+};

@@ -1,0 +1,318 @@
+/** From a frame to an advert that a router acts on, or to the one reason why it is dropped (RFC 9568 §7.1). */
+import { ipBytes, isLinkLocal } from "../../src/core/addr.ts";
+import { equalBytes } from "../../src/core/bytes.ts";
+import type { Frame } from "../../src/core/frame.ts";
+import { drop, ok, type Result } from "../../src/core/result.ts";
+import { formatDuration, type Instant, instant, sec } from "../../src/core/time.ts";
+import { ETHERTYPE } from "../ethernet/codec.ts";
+import { ipLayout, ipPacketAt } from "../ip/codec.ts";
+import {
+  type Advert,
+  type AdvertPacket,
+  type AdvertV2,
+  AUTHENTICATION_HEADER,
+  type DecodedAdvert,
+  decodeAdvert,
+  VRRP_PROTOCOL,
+} from "./codec.ts";
+import type { DropReason, VrrpMismatchEvent } from "./events.ts";
+import { authentication, groupOf } from "./frames.ts";
+import { forgetFrames, hearAdvert, OWNER } from "./router.ts";
+import {
+  addressSet,
+  type Interface,
+  MAX_PEERS_KEPT,
+  type Peer,
+  type Remembered,
+  type Router,
+  type Table,
+  type Turn,
+  tableOf,
+} from "./state.ts";
+
+/** Drops of one interface and reason are said at most this often; all are counted. */
+const QUIET = sec(1);
+/** Things said about one peer; the memory is emptied when full. */
+const MAX_SAID = 64;
+
+/** 01:00:5e:00:00:12 and 33:33:00:00:00:12, as `FrameHeader` has them. */
+const GROUP_4 = { hi: 0x0100, lo: 0x5e000012 } as const;
+const GROUP_6 = { hi: 0x3333, lo: 0x00000012 } as const;
+
+/** Whether a frame may hold an advert for this node: cheap, and without making the octets of other traffic. */
+export function mayBeAdvert(face: Interface | undefined, frame: Frame): boolean {
+  if (face === undefined || face.routers.length === 0) return false;
+  const { header } = frame;
+  const { type, group } = header;
+  const six = type === ETHERTYPE.ipv6;
+  if (!six && type !== ETHERTYPE.ipv4) return false;
+  // Another VLAN's frames are for its own interface.
+  if (frame.vid !== 0) return false;
+  if (group) {
+    const { hi, lo } = six ? GROUP_6 : GROUP_4;
+    return header.dstHi === hi && header.dstLo === lo;
+  }
+  return face.unicast && frame.source === undefined && frame.bytes[frame.payload + (six ? 6 : 9)] === VRRP_PROTOCOL;
+}
+
+export function receive(turn: Turn, face: Interface, frame: Frame): void {
+  const { bytes, payload: at } = frame;
+  const table = frame.header.type === ETHERTYPE.ipv6 ? face.ipv6 : face.ipv4;
+  // Where the VRID stands when nothing is unusual; the slow path looks properly.
+  const vrid = bytes[table.family === "ipv6" ? at + 41 : at + ((bytes[at] ?? 0) & 15) * 4 + 1] ?? 0;
+  for (let router = table.routers[vrid]; router !== undefined; router = router.twin) {
+    const { last } = router;
+    if (last !== undefined && (last.frame === frame || equalBytes(last.bytes, bytes))) {
+      accept(turn, router, last);
+      return;
+    }
+  }
+  const stranger = table.strangers[vrid];
+  if (stranger !== undefined && equalBytes(stranger, bytes)) lose(turn, face, table, vrid, "vrid");
+  else judge(turn, face, table, frame);
+}
+
+/** Everything that is the same for identical octets has been decided; what is left is to act on them. */
+function accept(turn: Turn, router: Router, heard: Remembered): void {
+  const { state } = router;
+  if (state !== "backup" && state !== "master") return;
+  const { now } = turn;
+  const { counters, config } = router;
+  const { advert, peer, checksumForms } = heard;
+  peer.heard = now;
+  peer.adverts++;
+  if (advert.version === 3) peer.heardV3 = now;
+  counters.advertsReceived++;
+  for (let i = 0; i < checksumForms.length; i++) counters.checksum[checksumForms[i] ?? "message"]++;
+  if (advert.priority === 0) counters.priorityZeroReceived++;
+  if (advert.interval !== config.interval) counters.intervalMismatches++;
+  if (!heard.sameAddresses) counters.addressListMismatches++;
+  followForm(router, advert, checksumForms[0], checksumForms.length);
+  hearAdvert(turn, router, advert.priority, advert.interval, heard.order);
+}
+
+/** `checksum: auto`: as the last peer does it, so that a peer that knows one form only hears this router. */
+function followForm(router: Router, advert: Advert, form: Router["form"] | undefined, forms: number): void {
+  if (router.config.checksum !== "auto" || advert.version === 2 || router.config.family === "ipv6") return;
+  if (forms !== 1 || form === undefined || router.form === form) return;
+  router.form = form;
+  forgetFrames(router);
+}
+
+function judge(turn: Turn, face: Interface, table: Table, frame: Frame): void {
+  const opened = open(table, frame);
+  if (opened === undefined) return;
+  if (!opened.ok) {
+    lose(turn, face, table, undefined, opened.reason);
+    return;
+  }
+  const packet = opened.value;
+  const vrid = packet.payload[1];
+  const first = vrid === undefined ? undefined : table.routers[vrid];
+  const reason = examine(turn, table, packet, first, frame);
+  if (reason !== undefined) lose(turn, face, table, vrid, reason, first);
+}
+
+/** The IP packet of a frame; undefined when it is of another protocol. */
+function open(table: Table, frame: Frame): Result<AdvertPacket, DropReason> | undefined {
+  const { bytes, payload: at } = frame;
+  const layout = ipLayout(bytes, at);
+  if (!layout.ok || layout.value.family !== table.family) return drop("ip");
+  const { protocol, fragment } = layout.value;
+  if (protocol === AUTHENTICATION_HEADER) return drop("auth");
+  if (protocol !== VRRP_PROTOCOL) return undefined;
+  return fragment ? drop("fragment") : ok(ipPacketAt(bytes, at, layout.value));
+}
+
+/** Finds the router that the packet is for and lets it act; otherwise says why none does. */
+function examine(
+  turn: Turn,
+  table: Table,
+  packet: AdvertPacket,
+  first: Router | undefined,
+  frame: Frame,
+): DropReason | undefined {
+  if (packet.source === table.primary) return "own-address";
+  const version = first === undefined || first.config.migration ? undefined : first.config.version;
+  const decoded = decodeAdvert(packet, version);
+  if (!decoded.ok) return decoded.reason;
+  if (first === undefined) {
+    table.strangers[decoded.value.advert.vrid] = frame.bytes;
+    return "vrid";
+  }
+  let misaddressed: DropReason | undefined;
+  for (let router: Router | undefined = first; router !== undefined; router = router.twin) {
+    const reason = addressing(router, packet);
+    if (reason === undefined) return admit(turn, router, packet, decoded.value, frame);
+    misaddressed ??= reason;
+  }
+  return misaddressed;
+}
+
+/** A multicast router hears the group only; one with peers hears them only, and only when they write to it. */
+function addressing(router: Router, packet: AdvertPacket): DropReason | undefined {
+  const { source, destination } = packet;
+  const { peers, family } = router.config;
+  const wanted = peers.length > 0 ? tableOf(router).primary : groupOf(family);
+  if (destination !== wanted) return "destination";
+  if (peers.length > 0 && !peers.includes(source)) return "source";
+  return source === "0.0.0.0" || source === "::" ? "source" : undefined;
+}
+
+/** What depends on this router's configuration; what passes is remembered and acted on. */
+function admit(
+  turn: Turn,
+  router: Router,
+  packet: AdvertPacket,
+  decoded: DecodedAdvert,
+  frame: Frame,
+): DropReason | undefined {
+  if (router.state !== "backup" && router.state !== "master") return undefined;
+  const { advert, checksumForms } = decoded;
+  const same = addressSet(advert.addresses) === router.addressSet;
+  const known = router.peers.get(packet.source);
+  const reason = refusal(turn, router, advert, same, known);
+  if (reason !== undefined) {
+    if (reason === "address-list") router.counters.addressListMismatches++;
+    return reason;
+  }
+  const peer = known ?? newPeer(router, packet);
+  peer.priority = advert.priority;
+  peer.interval = advert.interval;
+  peer.version = advert.version;
+  peer.checksumForms = checksumForms;
+  const order = compareOctets(ipBytes(packet.source), tableOf(router).primaryBytes);
+  mention(turn, router, peer, advert, same, checksumForms);
+  router.last = { frame, bytes: frame.bytes, advert, checksumForms, order, sameAddresses: same, peer };
+  accept(turn, router, router.last);
+  return undefined;
+}
+
+function refusal(
+  turn: Turn,
+  router: Router,
+  advert: Advert,
+  same: boolean,
+  peer: Peer | undefined,
+): DropReason | undefined {
+  const { config } = router;
+  if (advert.version === 2) return refusal2(turn, router, advert, same, peer);
+  // Erratum 8300 of RFC 9568 §5.2.9.
+  const [first] = advert.addresses;
+  const strict = config.family === "ipv6" && config.firstAddress === "link-local";
+  return strict && (first === undefined || !isLinkLocal(first)) ? "first-address" : undefined;
+}
+
+function refusal2(
+  turn: Turn,
+  router: Router,
+  advert: AdvertV2,
+  same: boolean,
+  peer: Peer | undefined,
+): DropReason | undefined {
+  const { config } = router;
+  const { authType, authData } = authentication(config.password);
+  // RFC 3768 §5.3.6; RFC 2338 §7.1 where a password is configured.
+  if (advert.authType !== authType) return "auth";
+  if (authType === 1 && !equalBytes(authData, advert.authData)) return "auth";
+  // RFC 9568 §8.4.2: version 2 is ignored from a router that is also heard in version 3.
+  if (config.migration) {
+    const span = peer === undefined ? 0 : 3 * peer.interval;
+    return peer !== undefined && turn.now - peer.heardV3 <= span ? "migration" : undefined;
+  }
+  // RFC 3768 §7.1.
+  if (advert.interval !== config.interval) return "interval-mismatch";
+  return !same && advert.priority !== OWNER && advert.priority !== 0 ? "address-list" : undefined;
+}
+
+function newPeer(router: Router, packet: AdvertPacket): Peer {
+  if (router.peers.size >= MAX_PEERS_KEPT) {
+    let oldest: Peer | undefined;
+    for (const peer of router.peers.values()) if (oldest === undefined || peer.heard < oldest.heard) oldest = peer;
+    if (oldest !== undefined) router.peers.delete(oldest.address);
+  }
+  const peer: Peer = {
+    address: packet.source,
+    priority: 0,
+    interval: router.config.interval,
+    version: 3,
+    checksumForms: [],
+    heard: instant(0),
+    adverts: 0,
+    heardV3: instant(Number.NEGATIVE_INFINITY),
+    said: new Set(),
+  };
+  router.peers.set(packet.source, peer);
+  return peer;
+}
+
+/** Says, once for each peer and value, what does not agree but is obeyed (RFC 9568 §7.1, §8.3.2). */
+function mention(
+  turn: Turn,
+  router: Router,
+  peer: Peer,
+  advert: Advert,
+  same: boolean,
+  forms: readonly Router["form"][],
+): void {
+  const { config } = router;
+  if (advert.interval !== config.interval && !(config.migration && advert.version === 2)) {
+    say(turn, router, peer, "interval", formatDuration(config.interval), formatDuration(advert.interval));
+  }
+  if (!same) say(turn, router, peer, "address-list", router.addressSet, addressSet(advert.addresses));
+  if (advert.priority === OWNER && router.base === OWNER) say(turn, router, peer, "owner-conflict", "255", "255");
+  if (config.checksum === "auto" || advert.version === 2 || config.family === "ipv6") return;
+  const ours = config.checksum === "rfc9568" ? "message" : "pseudo-header";
+  if (!forms.includes(ours)) say(turn, router, peer, "checksum", ours, forms.join(" "));
+}
+
+function say(
+  turn: Turn,
+  router: Router,
+  peer: Peer,
+  what: VrrpMismatchEvent["what"],
+  ours: string,
+  theirs: string,
+): void {
+  const key = `${what} ${theirs}`;
+  if (peer.said.has(key)) return;
+  if (peer.said.size >= MAX_SAID) peer.said.clear();
+  peer.said.add(key);
+  const { interface: name, vrid, family } = router.config;
+  turn.out.push({
+    kind: "event",
+    event: { type: "vrrp.mismatch", interface: name, vrid, family, peer: peer.address, what, ours, theirs },
+  });
+}
+
+function lose(
+  turn: Turn,
+  face: Interface,
+  table: Table,
+  vrid: number | undefined,
+  reason: DropReason,
+  router?: Router,
+): void {
+  if (router !== undefined) router.counters.dropped[reason] = (router.counters.dropped[reason] ?? 0) + 1;
+  let record = face.drops.get(reason);
+  if (record === undefined) {
+    record = { count: 0, quietUntil: instant(0) };
+    face.drops.set(reason, record);
+  }
+  record.count++;
+  if (turn.now < record.quietUntil) return;
+  record.quietUntil = (turn.now + QUIET) as Instant;
+  const { family } = table;
+  const event = { type: "vrrp.drop", interface: face.port.name, family, reason, count: record.count } as const;
+  turn.out.push({ kind: "event", event: vrid === undefined ? event : { ...event, vrid } });
+}
+
+/** RFC 9568 §6.4.3: unsigned, network order. */
+function compareOctets(a: Uint8Array, b: Uint8Array | undefined): number {
+  if (b === undefined) return 0;
+  for (let i = 0; i < a.length; i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}

@@ -1,0 +1,388 @@
+/**
+ * One virtual router: the state machine of RFC 9568 §6.4 (RFC 3768 §6.4 for version 2), with its timers as data.
+ *
+ * | state      | event                             | guard                          | does                              | next       |
+ * |------------|-----------------------------------|--------------------------------|-----------------------------------|------------|
+ * | initialize | startup (§6.4.1)                  | priority 255                   | advert, GARP or NA, Adver_Timer   | master     |
+ * |            |                                   | else                           | down timer = Active_Down_Interval | backup     |
+ * | backup     | shutdown (§6.4.2)                 |                                | nothing is sent                   | initialize |
+ * |            | down timer                        |                                | advert, GARP or NA, Adver_Timer   | master     |
+ * |            | advert of priority 0              |                                | down timer = Skew_Time            | backup     |
+ * |            | advert                            | not preempting, or not lower   | learn interval, down timer again  | backup     |
+ * |            | advert                            | else                           | discard                           | backup     |
+ * | master     | shutdown (§6.4.3)                 |                                | advert of priority 0              | initialize |
+ * |            | Adver_Timer                       |                                | advert, Adver_Timer               | master     |
+ * |            | advert of priority 0              |                                | advert, Adver_Timer               | master     |
+ * |            | advert                            | higher, or equal from a higher | learn interval, down timer        | backup     |
+ * |            |                                   | address                        |                                   |            |
+ * |            | advert                            | else                           | discard, advert at once           | master     |
+ */
+import { type Duration, type Instant, ms, NEVER, us } from "../../src/core/time.ts";
+import { hurry } from "./deadlines.ts";
+import type { StateReason, VrrpStateName } from "./events.ts";
+import { advertOutputs, announcements, macOf, routerAdvertisement } from "./frames.ts";
+import { type Router, type Turn, tableOf } from "./state.ts";
+
+/** RFC 9568 §5.2.4. */
+export const OWNER = 255;
+/** Adverts that answer others keep this distance, so that a flood of losing adverts is not answered by another. */
+export const ASSERT_GAP: Duration = ms(10);
+/** A master whose own timer is late by this many intervals may have been replaced: it announces itself afresh. */
+const LATE_INTERVALS = 3;
+
+/** Skew_Time in microseconds, exact: a multiple of 1/256 µs, which a double holds. */
+export function skewTime(router: Router): number {
+  // RFC 3768 §6.1: independent of the interval. RFC 9568 §6.1: a part of the master's.
+  const span = router.config.version === 2 ? 1_000_000 : router.masterInterval;
+  return ((256 - router.priority) * span) / 256;
+}
+
+/** Active_Down_Interval (RFC 9568 §6.1; Master_Down_Interval in RFC 3768 §6.1) in microseconds, exact. */
+export function downInterval(router: Router): number {
+  return 3 * router.masterInterval + skewTime(router);
+}
+
+/** The one place where a timer loses its fraction of a microsecond: to the nearest, once, after all arithmetic. */
+export function roundToMicrosecond(exact: number): Duration {
+  return us(Math.round(exact));
+}
+
+/** Active_Down_Timer again from `now` on. */
+function setDownTimer(router: Router, now: Instant, reason: Router["downReason"]): void {
+  router.downFrom = now;
+  router.downReason = reason;
+  router.listening = false;
+  aimDownTimer(router, now);
+}
+
+/** From when it was set and what is true now, so that a change of priority shifts a running timer exactly. */
+function aimDownTimer(router: Router, now: Instant): void {
+  const exact = router.downReason === "master-timeout" ? downInterval(router) : skewTime(router);
+  const at = router.downFrom + roundToMicrosecond(exact);
+  router.downAt = (at > now ? at : now) as Instant;
+}
+
+/** To be called when any timer of the router has been set. */
+export function refresh(turn: Turn, router: Router): void {
+  const { downAt, adverAt, preemptAt, announceAt, routerAdvertAt } = router;
+  let due = downAt < adverAt ? downAt : adverAt;
+  if (preemptAt < due) due = preemptAt;
+  if (announceAt < due) due = announceAt;
+  if (routerAdvertAt < due) due = routerAdvertAt;
+  router.due = due;
+  hurry(turn.heap, router);
+}
+
+function stopTimers(router: Router): void {
+  router.downAt = NEVER;
+  router.adverAt = NEVER;
+  router.preemptAt = NEVER;
+  router.announceAt = NEVER;
+  router.routerAdvertAt = NEVER;
+  router.preempting = false;
+  router.listening = false;
+  router.wants = undefined;
+}
+
+function say(turn: Turn, router: Router, to: VrrpStateName, reason: StateReason): void {
+  const { state: from, config, priority } = router;
+  router.state = to;
+  const { interface: name, vrid, family } = config;
+  turn.out.push({
+    kind: "event",
+    event: { type: "vrrp.state", interface: name, vrid, family, from, to, priority, reason },
+  });
+}
+
+// --- sending ---
+
+/** Sends an advert of the current priority and sets Adver_Timer to Advertisement_Interval. */
+function advertise(turn: Turn, router: Router): void {
+  router.memo ??= advertOutputs(router, router.priority, turn);
+  for (const output of router.memo) turn.out.push(output);
+  router.counters.advertsSent += router.memo.length;
+  router.advertSent = turn.now;
+  router.adverAt = (turn.now + router.config.interval) as Instant;
+}
+
+/**
+ * An advert at once, in answer to another; Adver_Timer starts again with it. RFC 9568 §6.4.3 asks for the restart
+ * after priority 0 only; after any other answer the next regular one would say the same again too soon.
+ */
+export function answer(turn: Turn, router: Router): void {
+  const next = router.advertSent + ASSERT_GAP;
+  if (router.advertSent >= 0 && turn.now < next) {
+    if (next < router.adverAt) router.adverAt = next as Instant;
+    return;
+  }
+  router.counters.asserts++;
+  advertise(turn, router);
+}
+
+function release(turn: Turn, router: Router): void {
+  const outputs = advertOutputs(router, 0, turn);
+  for (const output of outputs) turn.out.push(output);
+  router.counters.priorityZeroSent += outputs.length;
+  router.counters.advertsSent += outputs.length;
+}
+
+function announce(turn: Turn, router: Router): void {
+  for (const output of announcements(router)) turn.out.push(output);
+  router.announceAt =
+    router.announcements++ < router.config.announceRepeat
+      ? ((turn.now + router.config.announceEvery) as Instant)
+      : NEVER;
+}
+
+function advertiseRouter(turn: Turn, router: Router): void {
+  const output = routerAdvertisement(router);
+  if (output === undefined || router.config.routerAdvertisement === undefined) return;
+  turn.out.push(output);
+  router.routerAdvertAt = (turn.now + router.config.routerAdvertisement.interval) as Instant;
+}
+
+/** Asks the host to hold the addresses, or no longer to. */
+function apply(turn: Turn, router: Router, present: boolean): void {
+  const { interface: port, vrid, family, addresses, virtualMac, accept } = router.config;
+  router.applied = present;
+  turn.out.push({
+    kind: "apply",
+    change: {
+      type: "ip.virtual",
+      port,
+      vrid,
+      family,
+      addresses,
+      ...(virtualMac ? { mac: macOf(router) } : {}),
+      // RFC 9568 §6.4.3: if it is the owner or if Accept_Mode is True.
+      accept: accept || router.base === OWNER,
+      present,
+    },
+  });
+}
+
+/** Makes the next transmission build its frames afresh: address, MAC, priority or checksum form has changed. */
+export function forgetFrames(router: Router): void {
+  router.memo = undefined;
+}
+
+// --- transitions ---
+
+/** Initialize or fault → backup; the owner of the addresses → master at once (§6.4.1). */
+export function startup(turn: Turn, router: Router, reason: StateReason): void {
+  router.masterInterval = router.config.interval;
+  router.outFor = "startup";
+  if (router.priority === OWNER) {
+    wantMaster(turn, router, "owner");
+    if (router.state === "master") return;
+  } else {
+    setDownTimer(router, turn.now, "master-timeout");
+  }
+  say(turn, router, "backup", reason);
+  refresh(turn, router);
+}
+
+/** To initialize or fault. A master whose adverts can still leave says priority 0 first (§6.4.3). */
+export function leave(turn: Turn, router: Router, to: "initialize" | "fault", reason: StateReason): void {
+  const wasMaster = router.state === "master";
+  stopTimers(router);
+  if (wasMaster && router.interface.up) release(turn, router);
+  say(turn, router, to, reason);
+  if (router.applied) apply(turn, router, false);
+  router.outFor = reason;
+  router.last = undefined;
+  refresh(turn, router);
+}
+
+/** The down timer has fired, or an owner starts: master, once the whole sync group can be. */
+function wantMaster(turn: Turn, router: Router, reason: StateReason): void {
+  const { group } = router;
+  if (group === undefined) {
+    promote(turn, router, reason);
+    return;
+  }
+  const again = router.wants !== undefined;
+  router.wants = reason;
+  for (const member of group.members) {
+    if (!member.enabled || member.state === "master" || member.wants !== undefined) continue;
+    // Another member's segment has its master. Look again when there was time for that to change, and say so then.
+    router.downAt = (turn.now + roundToMicrosecond(downInterval(router))) as Instant;
+    if (again) {
+      const { interface: name, vrid, family } = router.config;
+      const event = { type: "vrrp.blocked", interface: name, vrid, family, group: group.name } as const;
+      turn.out.push({ kind: "event", event });
+    }
+    refresh(turn, router);
+    return;
+  }
+  for (const member of group.members) {
+    if (member.wants !== undefined && member.enabled) promote(turn, member, member.wants);
+  }
+}
+
+/** Backup or initialize → master. The advert goes first: the old master drops the addresses on it. */
+function promote(turn: Turn, router: Router, reason: StateReason): void {
+  stopTimers(router);
+  router.counters.masterTransitions++;
+  advertise(turn, router);
+  say(turn, router, "master", reason);
+  // RFC 9568 §8.1.2, §8.2.2: no announcement before addresses and virtual MAC are there.
+  apply(turn, router, true);
+  router.announcements = 0;
+  announce(turn, router);
+  advertiseRouter(turn, router);
+  refresh(turn, router);
+}
+
+/** Master → backup (§6.4.3). Nothing is sent. */
+function yieldTo(turn: Turn, router: Router, interval: Duration, reason: StateReason): void {
+  stopTimers(router);
+  router.masterInterval = interval;
+  setDownTimer(router, turn.now, "master-timeout");
+  say(turn, router, "backup", reason);
+  if (router.applied) apply(turn, router, false);
+  refresh(turn, router);
+  for (const member of router.group?.members ?? []) {
+    if (member !== router && member.state === "master") follow(turn, member);
+  }
+}
+
+/** A master whose sync group has lost another: it releases its own, so that the peer's group takes over whole. */
+function follow(turn: Turn, router: Router): void {
+  stopTimers(router);
+  release(turn, router);
+  router.masterInterval = router.config.interval;
+  setDownTimer(router, turn.now, "master-timeout");
+  say(turn, router, "backup", "sync-group");
+  if (router.applied) apply(turn, router, false);
+  refresh(turn, router);
+}
+
+// --- what it hears ---
+
+/**
+ * A valid advert for this router.
+ * @param order of the sender's address against the local primary one: negative when lower, 0 when it is the same
+ */
+export function hearAdvert(turn: Turn, router: Router, priority: number, interval: Duration, order: number): void {
+  if (router.state === "backup") hearAsBackup(turn, router, priority, interval);
+  else if (router.state === "master") hearAsMaster(turn, router, priority, interval, order);
+}
+
+function hearAsBackup(turn: Turn, router: Router, priority: number, interval: Duration): void {
+  const { now } = turn;
+  if (priority === 0) {
+    // §6.4.2: the interval of a release is not learned.
+    setDownTimer(router, now, "priority-zero");
+    refresh(turn, router);
+    return;
+  }
+  const lower = priority < router.priority;
+  if (lower && holdsBack(turn, router)) {
+    router.lowerHeard = now;
+    return;
+  }
+  if (!lower) {
+    router.preemptAt = NEVER;
+    router.preempting = false;
+  }
+  router.wants = undefined;
+  router.masterInterval = interval;
+  setDownTimer(router, now, "master-timeout");
+  refresh(turn, router);
+}
+
+/** Whether a lower advert is passed over, so that the down timer runs on (§6.4.2). Starts the preemption delay. */
+function holdsBack(turn: Turn, router: Router): boolean {
+  // §6.1: the owner preempts whatever Preempt_Mode says.
+  if (router.priority === OWNER) return true;
+  if (!router.config.preempt) return false;
+  if (router.config.preemptDelay === 0 || router.preempting) return true;
+  if (router.preemptAt === NEVER) router.preemptAt = (turn.now + router.config.preemptDelay) as Instant;
+  return false;
+}
+
+function hearAsMaster(turn: Turn, router: Router, priority: number, interval: Duration, order: number): void {
+  // §6.4.3. Preempt_Mode is not looked at here.
+  if (priority > router.priority) {
+    yieldTo(turn, router, interval, "higher-priority");
+  } else if (priority === router.priority && order > 0) {
+    const holds = priority === OWNER && router.config.ownerConflict === "hold";
+    if (!holds) yieldTo(turn, router, interval, "address-tiebreak");
+  } else {
+    answer(turn, router);
+    refresh(turn, router);
+  }
+}
+
+// --- its timers ---
+
+/** Sees to everything of this router that is due. */
+export function timers(turn: Turn, router: Router): void {
+  const { now } = turn;
+  if (router.adverAt <= now) adverTimer(turn, router);
+  if (router.announceAt <= now) announce(turn, router);
+  if (router.routerAdvertAt <= now) advertiseRouter(turn, router);
+  if (router.preemptAt <= now) {
+    // The delay is over: as after a release, the best of those that wait comes first by its Skew_Time.
+    router.preemptAt = NEVER;
+    router.preempting = true;
+    setDownTimer(router, now, "preempt");
+  }
+  if (router.downAt <= now) downTimer(turn, router);
+  refresh(turn, router);
+}
+
+function adverTimer(turn: Turn, router: Router): void {
+  const late = turn.now - router.adverAt;
+  advertise(turn, router);
+  if (late <= LATE_INTERVALS * router.config.interval) return;
+  sayStalled(turn, router, late);
+  router.announcements = 0;
+  announce(turn, router);
+}
+
+function downTimer(turn: Turn, router: Router): void {
+  const late = turn.now - router.downAt;
+  // Adverts that came meanwhile are still unread: listen for one interval of the master before taking its place.
+  if (late > router.masterInterval / 2 && !router.listening) {
+    sayStalled(turn, router, late);
+    router.listening = true;
+    router.downAt = (turn.now + router.masterInterval) as Instant;
+    return;
+  }
+  router.downAt = NEVER;
+  const preempts = router.downReason === "master-timeout" && router.lowerHeard >= router.downFrom;
+  wantMaster(turn, router, router.wants ?? (preempts ? "preempt" : router.downReason));
+}
+
+function sayStalled(turn: Turn, router: Router, late: number): void {
+  const { interface: name, vrid, family } = router.config;
+  const event = { type: "vrrp.stalled", interface: name, vrid, family, late: late / 1_000_000 } as const;
+  turn.out.push({ kind: "event", event });
+}
+
+/** The effective priority changes while it runs: timers are shifted, and a master says it at once. */
+export function setPriority(turn: Turn, router: Router, priority: number, reason: "command" | "tracking" | "drain") {
+  if (router.priority === priority) return;
+  const { interface: name, vrid, family } = router.config;
+  const from = router.priority;
+  router.priority = priority;
+  forgetFrames(router);
+  const event = { type: "vrrp.priority", interface: name, vrid, family, from, priority, reason } as const;
+  turn.out.push({ kind: "event", event });
+  if (router.state === "backup" && !router.listening && router.wants === undefined && router.downAt !== NEVER) {
+    aimDownTimer(router, turn.now);
+  } else if (router.state === "master") {
+    answer(turn, router);
+  }
+  refresh(turn, router);
+}
+
+/** The address that adverts come from is another one, or the interface's MAC is. */
+export function changeSource(turn: Turn, router: Router): void {
+  forgetFrames(router);
+  router.last = undefined;
+  if (router.state === "master" && tableOf(router).primary !== undefined) answer(turn, router);
+  refresh(turn, router);
+}

@@ -1,0 +1,314 @@
+/** The state of all virtual routers of one node: plain records, written by the machine only. */
+import { type Family, familyOf, type Ip, ipBytes, isLinkLocal, type Mac, parsePrefix } from "../../src/core/addr.ts";
+import type { Frame } from "../../src/core/frame.ts";
+import type { Change, Env, Output, Port } from "../../src/core/machine.ts";
+import { type Duration, type Instant, instant, NEVER } from "../../src/core/time.ts";
+import { IP_PORT, type IpVirtual } from "../ip/events.ts";
+import type { Advert, ChecksumForm } from "./codec.ts";
+import type { RouterConfig, VrrpConfig } from "./config.ts";
+import { enter, type Waiting } from "./deadlines.ts";
+import type { DropReason, StateReason, VrrpEvent, VrrpStateName } from "./events.ts";
+
+/** Senders remembered for one router; the one heard longest ago makes room. */
+export const MAX_PEERS_KEPT = 16;
+
+export type VrrpOutput = Output<VrrpEvent, Change & IpVirtual>;
+
+/** A sender of valid adverts for one router: shown, and used to say each mismatch once. */
+export interface Peer {
+  readonly address: Ip;
+  priority: number;
+  interval: Duration;
+  version: 2 | 3;
+  checksumForms: readonly ChecksumForm[];
+  heard: Instant;
+  adverts: number;
+  /** When it was last heard in version 3, for RFC 9568 §8.4.2. */
+  heardV3: Instant;
+  /** What was said about it already. */
+  readonly said: Set<string>;
+}
+
+/** The last advert that was acted on, so that the same octets need not be judged again. */
+export interface Remembered {
+  readonly frame: Frame;
+  readonly bytes: Uint8Array;
+  readonly advert: Advert;
+  readonly checksumForms: readonly ChecksumForm[];
+  /** Of the sender's address against the local primary one. */
+  readonly order: number;
+  readonly sameAddresses: boolean;
+  readonly peer: Peer;
+}
+
+/** As RFC 6527 counts them, and which checksum form peers use. */
+export interface Counters {
+  advertsSent: number;
+  advertsReceived: number;
+  priorityZeroSent: number;
+  priorityZeroReceived: number;
+  masterTransitions: number;
+  /** Adverts sent at once to assert the master state. */
+  asserts: number;
+  intervalMismatches: number;
+  addressListMismatches: number;
+  /** Valid adverts by the form of their checksum; one that fits both counts in both. */
+  readonly checksum: Record<ChecksumForm, number>;
+  readonly dropped: Partial<Record<DropReason, number>>;
+}
+
+/** One virtual router of this node: RFC 9568 §6.1, §6.2. */
+export interface Router extends Waiting {
+  readonly config: RouterConfig;
+  readonly interface: Interface;
+  /** Another router of the same VRID, family and interface, for other unicast peers. */
+  twin: Router | undefined;
+  readonly group: Group | undefined;
+  /** The addresses as a set. */
+  readonly addressSet: string;
+  state: VrrpStateName;
+  /** Between `start` and `stop`. */
+  enabled: boolean;
+  draining: boolean;
+  /** Why it is in "initialize" or "fault"; "startup" before it ever ran. */
+  outFor: StateReason;
+  /** As configured or commanded. */
+  base: number;
+  /** With what is tracked: what is sent and compared. */
+  priority: number;
+  /** What is tracked with weight 0 is down. */
+  trackedDown: boolean;
+
+  /** Active_Adver_Interval of RFC 9568 §6.1: the backup's timers, never what this router sends. */
+  masterInterval: Duration;
+  /** When Active_Down_Timer was set, why, and when it fires. All reasons but "master-timeout" mean Skew_Time alone. */
+  downFrom: Instant;
+  downReason: "master-timeout" | "priority-zero" | "preempt";
+  downAt: Instant;
+  /** The timer was late, and this is the second look. */
+  listening: boolean;
+  /** The timer fired for this reason, and the sync group waits for its other members. */
+  wants: StateReason | undefined;
+  /** When the lower master that is let be for `preemptDelay` will be preempted. */
+  preemptAt: Instant;
+  /** That time is over: lower adverts no longer hold it back. */
+  preempting: boolean;
+  /** When a lower advert was last passed over. */
+  lowerHeard: Instant;
+
+  adverAt: Instant;
+  advertSent: Instant;
+  announceAt: Instant;
+  announcements: number;
+  routerAdvertAt: Instant;
+
+  /** For `checksum: auto`. */
+  form: ChecksumForm;
+  /** What `frames.ts` has built; emptied when anything in it changes. */
+  memo: readonly VrrpOutput[] | undefined;
+  last: Remembered | undefined;
+  readonly peers: Map<Ip, Peer>;
+  readonly counters: Counters;
+  /** Whether the host was told to hold the addresses. */
+  applied: boolean;
+}
+
+export interface Group {
+  readonly name: string;
+  readonly members: Router[];
+}
+
+/** An interface that carries routers, or is tracked by them. */
+export interface Interface {
+  readonly port: Port;
+  up: boolean;
+  mac: Mac;
+  /** As the host said them, in its order. */
+  addresses: readonly Ip[];
+  readonly ipv4: Table;
+  readonly ipv6: Table;
+  readonly routers: Router[];
+  /** Whether any router here has unicast peers. */
+  unicast: boolean;
+  readonly drops: Map<DropReason, { count: number; quietUntil: Instant }>;
+}
+
+/** Virtual routers of one interface and family. */
+export interface Table {
+  readonly family: Family;
+  /** RFC 9568 §5.1.1.1, §5.1.2.1: where adverts come from; undefined without one. */
+  primary: Ip | undefined;
+  primaryBytes: Uint8Array | undefined;
+  /** By VRID. */
+  readonly routers: (Router | undefined)[];
+  /** By VRID: the last valid advert for one that is not configured, so that it is judged once. */
+  readonly strangers: (Uint8Array | undefined)[];
+}
+
+export interface VrrpState {
+  readonly node: string;
+  readonly ipPort: Port;
+  readonly routers: readonly Router[];
+  /** By port index. */
+  readonly interfaces: (Interface | undefined)[];
+  readonly byName: Map<string, Interface>;
+  /** Tracked objects by name. */
+  readonly objects: Map<string, boolean>;
+  readonly heap: Router[];
+  /** When what came up is looked at together: at the end of the instant in which it did. */
+  reviewAt: Instant;
+  /** Of the input that is being worked on. */
+  now: Instant;
+  /** What comes out of it. */
+  out: VrrpOutput[];
+}
+
+/** The state while an input is being worked on: `now` is its time, `out` takes what it brings about. */
+export type Turn = VrrpState;
+
+export function createState(config: VrrpConfig, env: Env): VrrpState {
+  const byName = new Map<string, Interface>();
+  const interfaces: (Interface | undefined)[] = [];
+  const groups = new Map<string, Group>();
+  const objects = new Map<string, boolean>();
+  const heap: Router[] = [];
+  const interfaceOf = (name: string): Interface => {
+    const known = byName.get(name);
+    if (known !== undefined) return known;
+    const port = env.port(name);
+    const made: Interface = {
+      port,
+      up: false,
+      mac: env.mac(port),
+      addresses: [],
+      ipv4: table("ipv4"),
+      ipv6: table("ipv6"),
+      routers: [],
+      unicast: false,
+      drops: new Map(),
+    };
+    byName.set(name, made);
+    interfaces[port.index] = made;
+    return made;
+  };
+  const groupOf = (name: string | undefined): Group | undefined => {
+    if (name === undefined) return undefined;
+    const group = groups.get(name) ?? { name, members: [] };
+    groups.set(name, group);
+    return group;
+  };
+  const routers = config.map((one) => {
+    const router = createRouter(one, interfaceOf(one.interface), groupOf(one.group));
+    for (const tracked of one.tracked) {
+      if (tracked.kind === "interface") interfaceOf(tracked.name);
+      else objects.set(tracked.name, true);
+    }
+    enter(heap, router);
+    return router;
+  });
+  const ipPort = env.port(IP_PORT);
+  const now = instant(0);
+  return { node: env.node, ipPort, routers, interfaces, byName, objects, heap, reviewAt: NEVER, now, out: [] };
+}
+
+function table(family: Family): Table {
+  return { family, primary: undefined, primaryBytes: undefined, routers: [], strangers: [] };
+}
+
+function createRouter(config: RouterConfig, face: Interface, group: Group | undefined): Router {
+  const router: Router = {
+    config,
+    interface: face,
+    twin: undefined,
+    group,
+    addressSet: addressSet(config.addresses.map(({ address }) => address)),
+    state: "initialize",
+    enabled: true,
+    draining: false,
+    outFor: "startup",
+    base: config.priority,
+    priority: config.priority,
+    trackedDown: false,
+    masterInterval: config.interval,
+    downFrom: NEVER,
+    downReason: "master-timeout",
+    downAt: NEVER,
+    listening: false,
+    wants: undefined,
+    preemptAt: NEVER,
+    preempting: false,
+    lowerHeard: instant(-1),
+    adverAt: NEVER,
+    advertSent: instant(-1),
+    announceAt: NEVER,
+    announcements: 0,
+    routerAdvertAt: NEVER,
+    form: config.checksum === "pseudo-header" ? "pseudo-header" : "message",
+    memo: undefined,
+    last: undefined,
+    peers: new Map(),
+    counters: {
+      advertsSent: 0,
+      advertsReceived: 0,
+      priorityZeroSent: 0,
+      priorityZeroReceived: 0,
+      masterTransitions: 0,
+      asserts: 0,
+      intervalMismatches: 0,
+      addressListMismatches: 0,
+      checksum: { message: 0, "pseudo-header": 0 },
+      dropped: {},
+    },
+    applied: false,
+    due: NEVER,
+    queued: NEVER,
+    place: 0,
+  };
+  const { routers } = tableOf(router);
+  router.twin = routers[config.vrid];
+  routers[config.vrid] = router;
+  face.routers.push(router);
+  group?.members.push(router);
+  if (config.peers.length > 0) face.unicast = true;
+  return router;
+}
+
+/** RFC 9568 §7.1: lists are compared as sets, for telling only. */
+export function addressSet(addresses: readonly Ip[]): string {
+  return [...addresses].sort().join(" ");
+}
+
+export function tableOf(router: Router): Table {
+  return router.config.family === "ipv4" ? router.interface.ipv4 : router.interface.ipv6;
+}
+
+/**
+ * Takes over the addresses that the host says an interface has.
+ * RFC 9568 §5.1.1.1: the primary IPv4 address, here the first; §5.1.2.1: the link-local one. A virtual address that
+ * some host has put on the interface itself is not primary, unless its router owns it.
+ * @returns whether a primary address is another one now.
+ */
+export function setAddresses(face: Interface, texts: readonly string[]): boolean {
+  const addresses: Ip[] = [];
+  for (const text of texts) {
+    const prefix = parsePrefix(text);
+    if (prefix !== undefined) addresses.push(prefix.address);
+  }
+  face.addresses = addresses;
+  const virtual = new Set<Ip>();
+  for (const { config, base } of face.routers) {
+    if (base !== 255) for (const { address } of config.addresses) virtual.add(address);
+  }
+  const own = addresses.filter((address) => !virtual.has(address));
+  const primary4 = own.find((address) => familyOf(address) === "ipv4");
+  const primary6 = own.find(isLinkLocal);
+  const changed4 = setPrimary(face.ipv4, primary4);
+  return setPrimary(face.ipv6, primary6) || changed4;
+}
+
+function setPrimary(into: Table, primary: Ip | undefined): boolean {
+  if (into.primary === primary) return false;
+  into.primary = primary;
+  into.primaryBytes = primary === undefined ? undefined : ipBytes(primary);
+  return true;
+}
