@@ -210,8 +210,9 @@ function report(result: RunResult, wallSeconds: number, again: string): void {
   if (!result.ok) tell(paint("red", `failed; again: ${again}`, process.stderr));
 }
 
-function verdictLine({ ok, text, detail, line }: Verdict): string {
-  return `${ok ? paint("green", "ok  ") : paint("red", "FAIL")}  line ${line}: ${text}: ${detail}`;
+function verdictLine({ ok, judged, text, detail, line }: Verdict): string {
+  const word = ok && !judged ? paint("yellow", "skip") : ok ? paint("green", "ok  ") : paint("red", "FAIL");
+  return `${word}  line ${line}: ${text}: ${detail}`;
 }
 
 function violationLine({ name, from, to, detail }: Violation): string {

@@ -18,7 +18,7 @@ import { ETHERNET_HEADER, Frame } from "../../src/core/frame.ts";
 import { drop, ok, type Result } from "../../src/core/result.ts";
 import { ETHERTYPE, writeEthernet } from "../ethernet/codec.ts";
 
-export const ARP_SIZE = 28;
+const ARP_SIZE = 28;
 export const REQUEST = 1;
 export const REPLY = 2;
 

@@ -14,7 +14,7 @@ import { internetChecksum, onesSum, setU16, u16, u32, Writer } from "../../src/c
 import { drop, ok, type Result } from "../../src/core/result.ts";
 import { PROTOCOL, upperChecksum, upperChecksumFits } from "../ip/codec.ts";
 
-export const ICMP_HEADER = 8;
+const ICMP_HEADER = 8;
 
 export interface IcmpEcho {
   readonly kind: "echo-request" | "echo-reply";
@@ -128,15 +128,10 @@ function icmpSize(message: IcmpMessage): number {
 }
 
 /** Puts the checksum into the message from `at` to the end of `bytes`; its checksum field must be zero. */
-export function sealIcmp(bytes: Uint8Array, at: number, ip: Between): void {
+function sealIcmp(bytes: Uint8Array, at: number, ip: Between): void {
   const sum =
     familyOf(ip) === "ipv4"
       ? internetChecksum(bytes, at)
       : upperChecksum({ ...ip, protocol: PROTOCOL.icmpv6 }, bytes, at);
   setU16(bytes, at + 2, sum);
-}
-
-/** The type number of a kind. */
-export function icmpType(family: Family, kind: Known): number {
-  return TYPES[family][kind];
 }

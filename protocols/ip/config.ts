@@ -2,7 +2,6 @@
 import * as z from "zod";
 import {
   contains,
-  type Family,
   familyOf,
   formatPrefix,
   type Ip,
@@ -37,7 +36,7 @@ const interfaceSchema = z
     routes: z.array(route).max(MAX_ROUTES).default([]).meta({ description: "Further networks behind this interface." }),
     forwarding: z.boolean().optional().meta({
       description:
-        "Whether packets that arrive here are forwarded. Default: yes on a node that has addresses on more than one interface.",
+        "Whether packets that arrive here are forwarded. Default: yes where more than one interface has addresses.",
     }),
   })
   .meta({ description: "One interface of the IP stack. An IPv6 link-local address is made unless one is given." });
@@ -143,8 +142,4 @@ export function compareInterfaces(
     }
   }
   return problems;
-}
-
-export function familyAddresses(addresses: readonly Prefix[], family: Family): readonly Prefix[] {
-  return addresses.filter(({ address }) => familyOf(address) === family);
 }

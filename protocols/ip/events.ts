@@ -96,7 +96,7 @@ export function packetFrame(packet: IpPacket): Frame {
 /** The Ethernet header of `packetFrame`, for makers of lazy frames. */
 export const NO_MAC = "00:00:00:00:00:00" as Mac;
 
-/** Whether an interface of this node has the address by configuration; virtual routers' addresses are not among them. */
+/** Whether an interface of this node has the address by configuration; a virtual router's is no interface's. */
 export function hasAddress(node: NodeConfig, address: Ip): boolean {
   const interfaces = (node["interfaces"] ?? {}) as InterfacesConfig;
   return Object.values(interfaces).some(({ addresses }) => addresses.some((one) => one.address === address));

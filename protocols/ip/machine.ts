@@ -73,7 +73,7 @@ function step(stack: Stack, input: Input<Command, IpVirtual>, now: Instant): rea
       command(stack, input.command, outputs, path);
       break;
     case "heard":
-      setVirtual(stack, input.event);
+      setVirtual(stack, input.event, path);
       break;
   }
   return outputs;

@@ -167,8 +167,7 @@ export function askAgain(stack: Stack, now: Instant, path: Path): readonly Failu
       ask(stack, on, neighbour, now, path);
       continue;
     }
-    forget(stack, on, neighbour);
-    for (let i = 0; i < neighbour.waiting.length; i++) lose(stack, on.port, "no-neighbour", path);
+    giveUp(stack, on, neighbour, path);
     failures.push({ on, neighbour });
   }
   stack.alarm = earliest(stack);
@@ -181,22 +180,20 @@ function earliest(stack: Stack): Instant {
   return instant(first);
 }
 
-function forget(stack: Stack, on: Interface, neighbour: Neighbour): void {
+/** Gives an entry up, with what waits for it. */
+function giveUp(stack: Stack, on: Interface, neighbour: Neighbour, path: Path): void {
   stack.asking.delete(neighbour);
   on.neighbours.delete(neighbour.address);
+  for (let i = 0; i < neighbour.waiting.length; i++) lose(stack, on.port, "no-neighbour", path);
 }
 
 /** Empties the cache of an interface that went down; what waited is lost. */
 export function flush(stack: Stack, on: Interface, path: Path): void {
-  for (const neighbour of on.neighbours.values()) {
-    stack.asking.delete(neighbour);
-    for (let i = 0; i < neighbour.waiting.length; i++) lose(stack, on.port, "no-neighbour", path);
-  }
-  on.neighbours.clear();
+  for (const neighbour of [...on.neighbours.values()]) giveUp(stack, on, neighbour, path);
 }
 
 /** Forgets one address: it has become this node's own, or is no longer. */
-export function forgetAddress(stack: Stack, on: Interface, address: Ip): void {
+export function forgetAddress(stack: Stack, on: Interface, address: Ip, path: Path): void {
   const neighbour = on.neighbours.get(address);
-  if (neighbour !== undefined) forget(stack, on, neighbour);
+  if (neighbour !== undefined) giveUp(stack, on, neighbour, path);
 }

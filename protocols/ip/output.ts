@@ -52,14 +52,20 @@ export function forward(
   packet: Crossing,
   now: Instant,
   path: Path,
-): Extract<Reason, "ttl" | "no-route" | "link-local"> | undefined {
+): Extract<Reason, "ttl" | "no-route" | "link-local" | "martian"> | undefined {
   // RFC 4291 §2.5.6, RFC 3927 §2.7: such addresses mean something on their own link only.
   if (linkOnly(packet.destination) || linkOnly(packet.source)) return "link-local";
+  if (onNoLink(packet.destination) || onNoLink(packet.source)) return "martian";
   if (packet.ttl <= 1) return "ttl";
   const route = routeTo(stack, packet.destination);
   if (route === undefined) return "no-route";
   sendTo(stack, route.interface, route.via ?? packet.destination, { frame, from }, now, path);
   return undefined;
+}
+
+/** RFC 1812 §5.3.7, RFC 4291 §2.5.2, §2.5.3: "this network", loopback, unspecified. */
+function onNoLink(ip: Ip): boolean {
+  return ip.startsWith("0.") || ip.startsWith("127.") || ip === "::" || ip === "::1";
 }
 
 function linkOnly(ip: Ip): boolean {

@@ -18,6 +18,7 @@ import { filtered, type Interface, type Local, lose, type Stack } from "./state.
 
 /** Destination of 01:00:5e:00:00:01, all hosts: RFC 1112 §4. */
 const ALL_HOSTS_LO = 0x5e000001;
+const LIMITED_BROADCAST = "255.255.255.255";
 const BROADCAST_HI = u16(macBytes(BROADCAST), 0);
 const BROADCAST_LO = u32(macBytes(BROADCAST), 2) | 0;
 
@@ -75,9 +76,9 @@ function receiveIp(stack: Stack, on: Interface, frame: Frame, now: Instant, path
     return;
   }
   const packet = read.value;
-  if (isMulticast(packet.source) || packet.source === "255.255.255.255") {
+  if (isMulticast(packet.source) || packet.source === LIMITED_BROADCAST) {
     // RFC 1122 §3.2.1.3, RFC 4291 §2.7: a group is nobody's source.
-    lose(stack, on.port, "martian-source", path);
+    lose(stack, on.port, "martian", path);
     return;
   }
   const { destination } = packet;
@@ -92,7 +93,7 @@ function receiveIp(stack: Stack, on: Interface, frame: Frame, now: Instant, path
     const reason = forward(stack, on, frame, packet, now, path);
     if (reason === undefined) return;
     lose(stack, on.port, reason, path);
-    if (reason !== "link-local") sayError(stack, on, frame, reason, now, path);
+    if (reason === "ttl" || reason === "no-route") sayError(stack, on, frame, reason, now, path);
   }
 }
 

@@ -100,7 +100,7 @@ function listen(on: Interface, group: Ip6): void {
 }
 
 /** Takes over what a virtual router wants. */
-export function setVirtual(stack: Stack, change: IpVirtual): void {
+export function setVirtual(stack: Stack, change: IpVirtual, path: Path): void {
   const on = stack.interfaces.find(({ port }) => port.name === change.port);
   if (on === undefined) return;
   const { vrid, family, addresses, mac, accept, present } = change;
@@ -115,7 +115,7 @@ export function setVirtual(stack: Stack, change: IpVirtual): void {
   on.virtuals = [...on.virtuals.filter((other) => other.vrid !== vrid || other.family !== family), virtual];
   refreshLocals(stack);
   // Whoever had the addresses so far has them no more.
-  for (const { address } of addresses) forgetAddress(stack, on, address);
+  for (const { address } of addresses) forgetAddress(stack, on, address, path);
 }
 
 /** A link went up or down: RFC 1812 §5.3.12.1, its networks can no longer be reached. */

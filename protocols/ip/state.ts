@@ -37,7 +37,7 @@ export type Reason =
   | "accept-mode"
   | "group"
   | "fragment"
-  | "martian-source"
+  | "martian"
   | "link-local"
   | "ttl"
   | "no-route"

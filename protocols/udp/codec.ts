@@ -54,7 +54,7 @@ export function encodeUdp(datagram: UdpDatagram, ip: Between): Uint8Array {
 }
 
 /** Writes the header with a zero checksum; `sealUdp` follows once the payload stands. */
-export function writeUdp(writer: Writer, source: number, destination: number, payload: number): Writer {
+function writeUdp(writer: Writer, source: number, destination: number, payload: number): Writer {
   assert(payload <= 0xffff - UDP_HEADER, "UDP datagram too long");
   return writer
     .u16(source)
@@ -64,7 +64,7 @@ export function writeUdp(writer: Writer, source: number, destination: number, pa
 }
 
 /** Puts the checksum into the datagram that begins at `at` and ends with `bytes`; its checksum field must be zero. */
-export function sealUdp(bytes: Uint8Array, at: number, ip: Between): void {
+function sealUdp(bytes: Uint8Array, at: number, ip: Between): void {
   const sum = upperChecksum({ ...ip, protocol: PROTOCOL.udp }, bytes, at);
   // RFC 768: a computed zero is sent as all ones, for zero means that there is none.
   setU16(bytes, at + 6, sum === 0 ? 0xffff : sum);

@@ -6,6 +6,8 @@ import { command, schema, type VrrpConfig } from "./config.ts";
 import { expect } from "./expect.ts";
 import { invariants } from "./invariants.ts";
 import { vrrp } from "./machine.ts";
+import { vrrpObserver } from "./observer.ts";
+import { describeObserved } from "./observer-view.ts";
 import { describe } from "./view.ts";
 
 export const protocol: Protocol<VrrpConfig> = {
@@ -15,8 +17,9 @@ export const protocol: Protocol<VrrpConfig> = {
   command,
   expect,
   mount: (config, _node, env) => [mount(vrrp, config, env)],
+  observe: (port, env) => [mount(vrrpObserver, { port }, env)],
   check,
   compare,
-  describe,
+  describe: (event) => describeObserved(event) ?? describe(event),
   invariants,
 };

@@ -9,22 +9,21 @@
  *   held   --down interval, while a lower router advertises--> held     master-timeout
  */
 import type { Ip } from "../../src/core/addr.ts";
-import { type Instant, instant, since, toSeconds, us } from "../../src/core/time.ts";
+import { type Instant, since, toSeconds, us } from "../../src/core/time.ts";
 import type { MasterReason } from "./observer-events.ts";
 import {
   downOf,
-  type Duplicate,
   type Election,
   electionOf,
   handoverOf,
   isAlive,
   lateAfter,
   rank,
+  type Speaker,
   say,
   schedule,
   skewOf,
   soonest,
-  type Speaker,
   type Turn,
   type Watched,
 } from "./observer-state.ts";
@@ -50,12 +49,14 @@ export function hearRelease(turn: Turn, watched: Watched, speaker: Speaker, fram
   schedule(turn.state, watched);
 }
 
-/** The speaker, whose fields are those of this advert, says that it is the master. `heard` is still the one before. */
-export function hearMaster(turn: Turn, watched: Watched, speaker: Speaker, frame: number, known: boolean): void {
+/**
+ * The speaker says that it is the master. Its fields are those of this advert, but `heard` is still of the one before.
+ * @param begins what `beginsRun` said before this advert's fields came in; true for a new speaker
+ */
+export function hearMaster(turn: Turn, watched: Watched, speaker: Speaker, frame: number, begins: boolean): void {
   const { now } = turn;
   const election = electionOf(watched, speaker.version);
   const { master } = election;
-  const begins = !known || speaker.released || wasIdle(turn, speaker, election);
   if (begins) {
     speaker.runSince = now;
     speaker.runFrame = frame;
@@ -74,8 +75,13 @@ export function hearMaster(turn: Turn, watched: Watched, speaker: Speaker, frame
   schedule(turn.state, watched);
 }
 
-/** A router that yields is silent for three intervals of its master at least before it can be master again. */
-function wasIdle(turn: Turn, speaker: Speaker, { master }: Election): boolean {
+/**
+ * Whether an advert that comes now is the first of a new run of the speaker's. A router that yields is silent for three
+ * intervals of its master at least before it can be master again.
+ */
+export function beginsRun(turn: Turn, watched: Watched, speaker: Speaker): boolean {
+  if (speaker.released) return true;
+  const { master } = electionOf(watched, speaker.version);
   const interval = us(Math.min(speaker.interval, master?.interval ?? speaker.interval));
   return turn.now - speaker.heard >= soonest(interval);
 }
@@ -86,9 +92,7 @@ function elect(turn: Turn, watched: Watched, election: Election, speaker: Speake
   if (vacant === "released") return become(turn, watched, election, speaker, "priority-zero");
   if (vacant === "silent") return become(turn, watched, election, speaker, "master-timeout");
   if (master === speaker) return;
-  if (turn.now - master.heard >= soonest(master.interval)) {
-    return become(turn, watched, election, speaker, "master-timeout");
-  }
+  if (turn.now - master.heard >= soonest(master.interval)) return inherit(turn, watched, election, speaker);
   if (rank(speaker, master) <= 0) return;
   const reason = speaker.priority > master.priority ? "higher-priority" : "address-tiebreak";
   become(turn, watched, election, speaker, reason);
@@ -244,11 +248,13 @@ function heirOf(watched: Watched, master: Speaker, now: Instant): Speaker | unde
   return heirs.length === 0 ? undefined : heirs.reduce((best, one) => (rank(one, best) > 0 ? one : best));
 }
 
+/** The old master is overdue; the heir may have taken its place some adverts ago. */
 function inherit(turn: Turn, watched: Watched, election: Election, heir: Speaker): void {
   const { master } = election;
   const wasDuplicate = watched.duplicate?.members.includes(heir) === true;
   become(turn, watched, election, heir, "master-timeout", true);
   if (wasDuplicate || master === undefined) return;
+  if (heir.aheadSince - master.heard >= soonest(master.interval)) return;
   const waited = toSeconds(since(master.heard, heir.aheadSince));
   const allowed = toSeconds(soonest(master.interval));
   const detail = `${heir.address} took over ${waited} s after the last advert of ${master.address}, sooner than the ${allowed} s after which it may be missed: a release is not in the capture, or their timers differ`;
@@ -259,8 +265,3 @@ function inherit(turn: Turn, watched: Watched, election: Election, heir: Speaker
 export function named(turn: Turn, { vrid, family }: Watched) {
   return { interface: turn.state.port.name, vrid, family };
 }
-
-/** Of all that was never heard. */
-export const LONG_AGO: Instant = instant(Number.NEGATIVE_INFINITY);
-
-export type { Duplicate };

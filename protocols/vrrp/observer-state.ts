@@ -8,8 +8,8 @@ import type { ObserverEvent } from "./observer-events.ts";
 
 /** Speakers of one virtual router that are remembered; beyond that the one that was silent longest is forgotten. */
 export const MAX_SPEAKERS = 16;
-/** Things said about one speaker; the memory is emptied when full, so that a few are said again. */
-export const MAX_SAID = 64;
+/** Oddities of one virtual router that are remembered as said; the memory is emptied when full: some are said again. */
+export const MAX_SAID = 256;
 
 /** Two adverts of one sender with the same contents and less than this between them are one, captured twice. */
 const COPY: Duration = ms(2);
@@ -45,7 +45,6 @@ export interface Speaker {
   aheadFrame: number;
   /** Late adverts so far. */
   late: number;
-  readonly said: Set<string>;
 }
 
 export interface Election {
@@ -70,6 +69,8 @@ export interface Watched extends Waiting {
   duplicate: Duplicate | undefined;
   /** Who sent the last advert. */
   last: Speaker | undefined;
+  /** Oddities that were said. */
+  readonly said: Set<string>;
 }
 
 export interface ObserverState {
@@ -104,6 +105,7 @@ export function watchedOf(state: ObserverState, family: Family, vrid: number): W
     ],
     duplicate: undefined,
     last: undefined,
+    said: new Set(),
     due: NEVER,
     queued: NEVER,
     place: 0,

@@ -6,6 +6,7 @@ import { drop, ok, type Result } from "../../src/core/result.ts";
 import { formatDuration, type Instant, instant, sec } from "../../src/core/time.ts";
 import { ETHERTYPE } from "../ethernet/codec.ts";
 import { ipLayout, ipPacketAt } from "../ip/codec.ts";
+import { factsOf } from "../ip/events.ts";
 import {
   type Advert,
   type AdvertPacket,
@@ -20,6 +21,7 @@ import { authentication, groupOf } from "./frames.ts";
 import { forgetFrames, hearAdvert, OWNER } from "./router.ts";
 import {
   addressSet,
+  type DropRecord,
   type Interface,
   MAX_PEERS_KEPT,
   type Peer,
@@ -49,10 +51,12 @@ export function mayBeAdvert(face: Interface | undefined, frame: Frame): boolean 
   // Another VLAN's frames are for its own interface.
   if (frame.vid !== 0) return false;
   if (group) {
-    const { hi, lo } = six ? GROUP_6 : GROUP_4;
+    const { hi, lo } = header.dstHi === GROUP_6.hi ? GROUP_6 : GROUP_4;
     return header.dstHi === hi && header.dstLo === lo;
   }
-  return face.unicast && frame.source === undefined && frame.bytes[frame.payload + (six ? 6 : 9)] === VRRP_PROTOCOL;
+  // A frame whose octets have not been made is other traffic's: adverts come as octets.
+  if (!face.unicast || factsOf(frame) !== undefined) return false;
+  return frame.bytes[frame.payload + (six ? 6 : 9)] === VRRP_PROTOCOL;
 }
 
 export function receive(turn: Turn, face: Interface, frame: Frame): void {
@@ -68,7 +72,8 @@ export function receive(turn: Turn, face: Interface, frame: Frame): void {
     }
   }
   const stranger = table.strangers[vrid];
-  if (stranger !== undefined && equalBytes(stranger, bytes)) lose(turn, face, table, vrid, "vrid");
+  // Other people's routers: said when they are new, counted each time.
+  if (stranger !== undefined && equalBytes(stranger, bytes)) dropsOf(face, "vrid").count++;
   else judge(turn, face, table, frame);
 }
 
@@ -133,8 +138,7 @@ function examine(
   frame: Frame,
 ): DropReason | undefined {
   if (packet.source === table.primary) return "own-address";
-  const version = first === undefined || first.config.migration ? undefined : first.config.version;
-  const decoded = decodeAdvert(packet, version);
+  const decoded = decodeAdvert(packet, first === undefined ? table.version : spoken(first));
   if (!decoded.ok) return decoded.reason;
   if (first === undefined) {
     table.strangers[decoded.value.advert.vrid] = frame.bytes;
@@ -147,6 +151,10 @@ function examine(
     misaddressed ??= reason;
   }
   return misaddressed;
+}
+
+function spoken(router: Router): 2 | 3 | undefined {
+  return router.config.migration ? undefined : router.config.version;
 }
 
 /** A multicast router hears the group only; one with peers hears them only, and only when they write to it. */
@@ -222,7 +230,7 @@ function refusal2(
   }
   // RFC 3768 §7.1.
   if (advert.interval !== config.interval) return "interval-mismatch";
-  return !same && advert.priority !== OWNER && advert.priority !== 0 ? "address-list" : undefined;
+  return !same && advert.priority !== OWNER ? "address-list" : undefined;
 }
 
 function newPeer(router: Router, packet: AdvertPacket): Peer {
@@ -294,17 +302,21 @@ function lose(
   router?: Router,
 ): void {
   if (router !== undefined) router.counters.dropped[reason] = (router.counters.dropped[reason] ?? 0) + 1;
-  let record = face.drops.get(reason);
-  if (record === undefined) {
-    record = { count: 0, quietUntil: instant(0) };
-    face.drops.set(reason, record);
-  }
+  const record = dropsOf(face, reason);
   record.count++;
   if (turn.now < record.quietUntil) return;
   record.quietUntil = (turn.now + QUIET) as Instant;
   const { family } = table;
   const event = { type: "vrrp.drop", interface: face.port.name, family, reason, count: record.count } as const;
   turn.out.push({ kind: "event", event: vrid === undefined ? event : { ...event, vrid } });
+}
+
+function dropsOf(face: Interface, reason: DropReason): DropRecord {
+  const known = face.drops.get(reason);
+  if (known !== undefined) return known;
+  const record = { count: 0, quietUntil: instant(0) };
+  face.drops.set(reason, record);
+  return record;
 }
 
 /** RFC 9568 §6.4.3: unsigned, network order. */

@@ -383,6 +383,10 @@ export function setPriority(turn: Turn, router: Router, priority: number, reason
 export function changeSource(turn: Turn, router: Router): void {
   forgetFrames(router);
   router.last = undefined;
-  if (router.state === "master" && tableOf(router).primary !== undefined) answer(turn, router);
+  if (router.state === "master" && tableOf(router).primary !== undefined) {
+    answer(turn, router);
+    // Without a virtual MAC the addresses have moved to another one.
+    if (!router.config.virtualMac) announce(turn, router);
+  }
   refresh(turn, router);
 }

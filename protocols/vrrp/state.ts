@@ -130,7 +130,13 @@ export interface Interface {
   readonly routers: Router[];
   /** Whether any router here has unicast peers. */
   unicast: boolean;
-  readonly drops: Map<DropReason, { count: number; quietUntil: Instant }>;
+  readonly drops: Map<DropReason, DropRecord>;
+}
+
+export interface DropRecord {
+  count: number;
+  /** Until when the next one is counted only. */
+  quietUntil: Instant;
 }
 
 /** Virtual routers of one interface and family. */
@@ -141,6 +147,8 @@ export interface Table {
   primaryBytes: Uint8Array | undefined;
   /** By VRID. */
   readonly routers: (Router | undefined)[];
+  /** The only version that is spoken here; undefined where there are both. */
+  version: 2 | 3 | undefined;
   /** By VRID: the last valid advert for one that is not configured, so that it is judged once. */
   readonly strangers: (Uint8Array | undefined)[];
 }
@@ -181,8 +189,8 @@ export function createState(config: VrrpConfig, env: Env): VrrpState {
       up: false,
       mac: env.mac(port),
       addresses: [],
-      ipv4: table("ipv4"),
-      ipv6: table("ipv6"),
+      ipv4: newTable("ipv4"),
+      ipv6: newTable("ipv6"),
       routers: [],
       unicast: false,
       drops: new Map(),
@@ -211,8 +219,8 @@ export function createState(config: VrrpConfig, env: Env): VrrpState {
   return { node: env.node, ipPort, routers, interfaces, byName, objects, heap, reviewAt: NEVER, now, out: [] };
 }
 
-function table(family: Family): Table {
-  return { family, primary: undefined, primaryBytes: undefined, routers: [], strangers: [] };
+function newTable(family: Family): Table {
+  return { family, primary: undefined, primaryBytes: undefined, version: 3, routers: [], strangers: [] };
 }
 
 function createRouter(config: RouterConfig, face: Interface, group: Group | undefined): Router {
@@ -264,9 +272,12 @@ function createRouter(config: RouterConfig, face: Interface, group: Group | unde
     queued: NEVER,
     place: 0,
   };
-  const { routers } = tableOf(router);
-  router.twin = routers[config.vrid];
-  routers[config.vrid] = router;
+  const table = tableOf(router);
+  const version = config.migration ? undefined : config.version;
+  const first = table.routers.length === 0;
+  table.version = first || table.version === version ? version : undefined;
+  router.twin = table.routers[config.vrid];
+  table.routers[config.vrid] = router;
   face.routers.push(router);
   group?.members.push(router);
   if (config.peers.length > 0) face.unicast = true;

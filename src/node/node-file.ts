@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { WORLD } from "../core/log.ts";
 import { fromProblem, problemAt, validate } from "./file.ts";
-import type { AnyProtocol, NodeConfig } from "./protocol.ts";
+import { type AnyProtocol, type NodeConfig, perProtocols } from "./protocol.ts";
 import { type FileProblem, type Path, parseSource, type Source, sortProblems } from "./source.ts";
 import { nodeName, quote } from "./units.ts";
 
@@ -20,11 +20,10 @@ export interface PlacedNode {
 }
 
 /** The keys of a node in a lab: each protocol's. */
-export function nodeBodySchema(protocols: Protocols): z.ZodType<Record<string, unknown>> {
-  return z
-    .strictObject(bodyShape(protocols))
-    .meta({ description: "One device: what runs on it, protocol by protocol." });
-}
+export const nodeBodySchema = perProtocols(
+  (protocols): z.ZodType<Record<string, unknown>> =>
+    z.strictObject(bodyShape(protocols)).meta({ description: "One device: what runs on it, protocol by protocol." }),
+);
 
 /** The file of a daemon: the same keys and the node's name. */
 export function nodeFileSchema(protocols: Protocols): z.ZodType<NodeConfig> {

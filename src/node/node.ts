@@ -16,6 +16,9 @@ const MAX_DELIVERIES = 100_000;
 /** Machines that wait for each other at once: a frame's way through the node. More is a loop, too. */
 const MAX_DEPTH = 64;
 
+/** Of an alarm that has rung; equal to none that can be asked for. */
+const RUNG = Number.NaN as Instant;
+
 const TIMER: Input = { kind: "timer" };
 
 interface NodePort extends Port {
@@ -155,8 +158,8 @@ export class Node implements Env, Path {
         for (let i = 0; i < this.machines.length; i++) {
           if ((this.deadlines[i] as Instant) <= now) this.run(this.machines[i] as Mounted, TIMER);
         }
-        // It has rung: who wants the same time again has to be woken again.
-        if (this.alarm <= now) this.alarm = NEVER;
+        // It has rung: whatever is wanted next, the same time or none, the host is told.
+        if (this.alarm <= now) this.alarm = RUNG;
         break;
       case "command":
         for (const machine of this.machines) {
@@ -318,7 +321,15 @@ export class Node implements Env, Path {
   private portOf(name: string): NodePort {
     const known = this.byName.get(name);
     if (known !== undefined) return known;
-    const port: NodePort = { name, index: this.ports.length, owner: undefined, claimers: [], relays: [], wire: undefined, up: false };
+    const port: NodePort = {
+      name,
+      index: this.ports.length,
+      owner: undefined,
+      claimers: [],
+      relays: [],
+      wire: undefined,
+      up: false,
+    };
     this.ports.push(port);
     this.byName.set(name, port);
     return port;

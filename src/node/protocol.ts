@@ -5,7 +5,7 @@ import type { Env, Event, Mounted } from "../core/machine.ts";
 import type { Instant } from "../core/time.ts";
 import type { Invariant, View } from "../core/view.ts";
 
-/** Something wrong in a file that its schema cannot say, at the path of what is wrong; who returns it says from where. */
+/** Something wrong in a file that its schema cannot say, at a path; who returns it says where paths begin. */
 export interface Problem {
   readonly path: readonly (string | number)[];
   /** What was found and what is allowed. */
@@ -88,6 +88,8 @@ export interface Protocol<Config = never> {
   readonly command?: ZodType;
   /** The machines that a node with this configuration runs, in the order in which they hear of things. */
   readonly mount?: (config: Config, node: NodeConfig, env: Env) => readonly Mounted[];
+  /** The machines that watch a port and never send: what a capture says of this protocol. */
+  readonly observe?: (port: string, env: Env) => readonly Mounted[];
   /** What a lab may expect of it; addressed by `name`. */
   readonly expect?: Expectable;
   /** What is wrong within one node, at paths inside the value under `key`: [0, "vrid"]. */
@@ -109,3 +111,15 @@ export interface Protocol<Config = never> {
 
 /** Forgets the configuration's type, once its schema guards it. */
 export type AnyProtocol = Omit<Protocol<never>, "schema"> & { readonly schema?: ZodType };
+
+/** `make`, run once for each list of protocols: schemas are dear to build and asked for line by line. */
+export function perProtocols<T>(
+  make: (protocols: readonly AnyProtocol[]) => T,
+): (protocols: readonly AnyProtocol[]) => T {
+  const made = new WeakMap<readonly AnyProtocol[], { readonly value: T }>();
+  return (protocols) => {
+    const known = made.get(protocols) ?? { value: make(protocols) };
+    made.set(protocols, known);
+    return known.value;
+  };
+}

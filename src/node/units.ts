@@ -1,6 +1,6 @@
 /**
  * The values of a file that are text with a unit or a form of their own: zod schemas from that text to core types.
- * Each carries its pattern, a description and examples into the JSON Schema, and says what it found and what is allowed.
+ * Each carries its pattern, a description and examples into JSON Schema, and says what it found and what is allowed.
  */
 import * as z from "zod";
 import {

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { type Duration, type Instant, instant } from "../../core/time.ts";
 import { fromProblem, unknownKey, valueAt } from "../../node/file.ts";
 import { didYouMean } from "../../node/nearest.ts";
-import type { AnyProtocol, Claim, NodeConfig } from "../../node/protocol.ts";
+import { type AnyProtocol, type Claim, type NodeConfig, perProtocols } from "../../node/protocol.ts";
 import type { Path } from "../../node/source.ts";
 import { duration, integerWithin, name, nodeName, quote } from "../../node/units.ts";
 import type { LabContext } from "./lab-context.ts";
@@ -81,6 +81,8 @@ export function expectSchema(protocols: Protocols): z.ZodType {
   return z.union([flowSchema, alwaysSchema(protocols), ...facts]).meta({ description: "What must be so." });
 }
 
+const factSchemas = perProtocols((protocols) => new Map(protocols.map((one) => [one.name, factSchema(one)])));
+
 function factSchema({ name: key, expect }: AnyProtocol) {
   return z
     .strictObject({
@@ -94,7 +96,7 @@ function factSchema({ name: key, expect }: AnyProtocol) {
     .meta({ description: `What must be so of ${key} on one node at one time.` });
 }
 
-function alwaysSchema(protocols: Protocols) {
+const alwaysSchema = perProtocols((protocols) => {
   const shape: Record<string, z.ZodType> = {};
   for (const { name: key, expect } of protocols) {
     if (expect?.promises === undefined) continue;
@@ -108,7 +110,7 @@ function alwaysSchema(protocols: Protocols) {
       settle: duration.optional().describe("How long after a disturbance it may be broken; default: its own."),
     })
     .meta({ description: "What must be so all the time." });
-}
+});
 
 function optional(fields: Readonly<Record<string, z.ZodType>>): Record<string, z.ZodType> {
   return Object.fromEntries(Object.entries(fields).map(([key, schema]) => [key, schema.optional()]));
@@ -193,7 +195,7 @@ function compileFact(
   protocol: AnyProtocol,
   nodes: readonly NodeConfig[],
 ): Expectation | undefined {
-  const value = context.read(factSchema(protocol), path);
+  const value = context.read(factSchemas(context.protocols).get(protocol.name) ?? factSchema(protocol), path);
   if (value === undefined) return undefined;
   const { at, after, within, node, ...said } = value as typeof value & Record<string, unknown>;
   if (!context.knowsNode(node, [...path, "node"])) return undefined;

@@ -121,7 +121,7 @@ export class LabRun {
     switch (expectation.kind) {
       case "fact": {
         const fact = this.facts.find((one) => one.expectation === expectation) as Fact;
-        return expectation.until > this.end ? fact.skip(this.end) : fact.settle(this.end);
+        return expectation.until > this.end ? fact.skip(this.end, this.end < this.lab.end) : fact.settle(this.end);
       }
       case "always":
         return this.judgeAlways(this.watches.find((watch) => watch.expectation === expectation) as Watch);
@@ -141,6 +141,7 @@ export class LabRun {
     return {
       type: "expect",
       ok: first === undefined,
+      judged: true,
       text: expectation?.text ?? "",
       at: first?.from ?? this.end,
       detail,
@@ -165,6 +166,7 @@ export class LabRun {
     return {
       type: "expect",
       ok: faults.length === 0,
+      judged: true,
       text: expectation.text,
       at: expectation.to ?? this.end,
       detail: faults.length === 0 ? facts : `${faults.join("; ")} (${facts})`,

@@ -5,7 +5,7 @@ import type { Frame } from "../../core/frame.ts";
 import type { Command } from "../../core/machine.ts";
 import { type Instant, instant } from "../../core/time.ts";
 import { didYouMean } from "../../node/nearest.ts";
-import type { AnyProtocol } from "../../node/protocol.ts";
+import { type AnyProtocol, perProtocols } from "../../node/protocol.ts";
 import type { Path } from "../../node/source.ts";
 import { duration, end, integerWithin, name, nanoseconds, nodeName, quote, ratio } from "../../node/units.ts";
 import type { LabContext } from "./lab-context.ts";
@@ -61,8 +61,8 @@ type Verb = keyof typeof verbs | "command";
 const VERBS = [...Object.keys(verbs), "command"] as readonly Verb[];
 
 /** One line. That it has exactly one verb is said to editors here and to users by `compileScriptLine`. */
-export function scriptSchema(protocols: readonly AnyProtocol[]) {
-  return z
+export const scriptSchema = perProtocols((protocols) =>
+  z
     .strictObject({
       at: duration.describe("When, from the start of the run."),
       ...(z.strictObject(verbs).partial().shape as { [K in keyof typeof verbs]: z.ZodOptional<(typeof verbs)[K]> }),
@@ -72,19 +72,19 @@ export function scriptSchema(protocols: readonly AnyProtocol[]) {
     .meta({
       description: "What happens at one time: exactly one thing.",
       oneOf: VERBS.map((verb) => ({ required: [verb] })),
-    });
-}
+    }),
+);
 
 function commandMeta(protocols: readonly AnyProtocol[]): Record<string, unknown> {
   const { $schema: _, ...schema } = z.toJSONSchema(commandSchema(protocols), { io: "input" });
   return { ...schema, description: "An order to a protocol of a node." };
 }
 
-function commandSchema(protocols: readonly AnyProtocol[]): z.ZodType<Record<string, unknown>> {
+const commandSchema = perProtocols((protocols): z.ZodType<Record<string, unknown>> => {
   const shape: Record<string, z.ZodType> = { node: nodeName };
   for (const { name, command } of protocols) if (command !== undefined) shape[name] = command.optional();
   return z.strictObject(shape);
-}
+});
 
 /** The line at `path`; undefined when it is wrong, which the context is told. */
 export function compileScriptLine(context: LabContext, path: Path): ScriptLine | undefined {

@@ -1,4 +1,4 @@
-/** A lab: nodes, the links between them, traffic, a script, expectations. The file's schema, and what it compiles to. */
+/** A lab: nodes, the links between them, traffic, a script, expectations. Its file's schema, and what that becomes. */
 import * as z from "zod";
 import { type Duration, type Instant, instant, sec } from "../../core/time.ts";
 import { validate, valueAt } from "../../node/file.ts";

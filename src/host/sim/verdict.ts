@@ -82,6 +82,8 @@ export class Watch implements Reader {
 export interface Verdict {
   readonly type: "expect";
   readonly ok: boolean;
+  /** False when the run was cut short before its time: then nothing is said for or against it. */
+  readonly judged: boolean;
   readonly text: string;
   /** When it was settled. */
   readonly at: Instant;
@@ -120,9 +122,11 @@ export class Fact implements Reader {
     return this.verdict;
   }
 
-  /** The run ended before its time: nothing can be said for it. */
-  skip(now: Instant): Verdict {
-    this.verdict ??= this.judged(false, now, "the run ended before the time of this line");
+  /** The run ended before its time, which is the user's choice (`excused`) or the lab's mistake. */
+  skip(now: Instant, excused: boolean): Verdict {
+    const { text, line } = this.expectation;
+    const detail = "not judged: the run ended before the time of this line";
+    this.verdict ??= { type: "expect", ok: excused, judged: false, text, at: now, detail, line };
     return this.verdict;
   }
 
@@ -134,6 +138,6 @@ export class Fact implements Reader {
 
   private judged(ok: boolean, at: Instant, detail: string): Verdict {
     const { text, line } = this.expectation;
-    return { type: "expect", ok, text, at, detail, line };
+    return { type: "expect", ok, judged: true, text, at, detail, line };
   }
 }
