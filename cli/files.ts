@@ -18,15 +18,20 @@ const REASONS: Readonly<Record<string, readonly [number, string]>> = {
   EACCES: [UNABLE, "it may not be read: check its permissions"],
 };
 
+/** What to say of a file that cannot be opened or read. */
+export function unreadable(name: string, error: unknown): Failure {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const [exitCode, why] = REASONS[code ?? ""] ?? [UNABLE, message];
+  return new Failure(exitCode, [`${name}: ${why}`]);
+}
+
 /** @throws Failure when it cannot be read or is not UTF-8. */
 export async function readText(file: string): Promise<TextFile> {
   const name = file === "-" ? "<stdin>" : file;
   const reading = file === "-" ? buffer(addAbortSignal(interrupted, process.stdin)) : readFile(file);
   const bytes = await reading.catch((error: unknown) => {
     interrupted.throwIfAborted();
-    const { code, message } = error as NodeJS.ErrnoException;
-    const [exitCode, why] = REASONS[code ?? ""] ?? [UNABLE, message];
-    throw new Failure(exitCode, [`${name}: ${why}`]);
+    throw unreadable(name, error);
   });
   try {
     return { name, text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };

@@ -1,6 +1,8 @@
 /** The command line: the verbs, and what all of them have in common. */
 import { Command, CommanderError } from "commander";
 import { register as check } from "./commands/check.ts";
+import { register as decode } from "./commands/decode.ts";
+import { register as replay } from "./commands/replay.ts";
 import { register as schema } from "./commands/schema.ts";
 import { register as sim } from "./commands/sim.ts";
 import { INVALID, OK } from "./output.ts";
@@ -9,7 +11,7 @@ import { INVALID, OK } from "./output.ts";
 export type Finish = (run: () => Promise<number>) => Promise<void>;
 
 /** In the order of the help. */
-const COMMANDS: readonly ((program: Command, finish: Finish) => void)[] = [sim, check, schema];
+const COMMANDS: readonly ((program: Command, finish: Finish) => void)[] = [sim, check, decode, replay, schema];
 
 /** Runs one command line (without node and script); the exit code. */
 export async function runProgram(words: readonly string[], version: string): Promise<number> {

@@ -4,7 +4,16 @@ import { formatDuration, since } from "../../src/core/time.ts";
 import type { Advert, ChecksumForm } from "./codec.ts";
 import { named } from "./observer-election.ts";
 import type { AnomalyKind } from "./observer-events.ts";
-import { electionOf, isAlive, lateAfter, MAX_SAID, type Speaker, say, type Turn, type Watched } from "./observer-state.ts";
+import {
+  electionOf,
+  isAlive,
+  lateAfter,
+  MAX_SAID,
+  type Speaker,
+  say,
+  type Turn,
+  type Watched,
+} from "./observer-state.ts";
 
 const OWNER = 255;
 /** Virtual addresses that a line names. */
@@ -102,7 +111,13 @@ export function mentionUnicast(turn: Turn, watched: Watched, speaker: Speaker, t
 }
 
 /** One address, two senders: somebody pretends, or two hosts have one address. */
-export function mentionMac(turn: Turn, watched: Watched, speaker: Speaker, macs: readonly string[], frame: number): void {
+export function mentionMac(
+  turn: Turn,
+  watched: Watched,
+  speaker: Speaker,
+  macs: readonly string[],
+  frame: number,
+): void {
   const [from = "", to = ""] = macs;
   const detail = `${speaker.address} sent from ${from}, now from ${to}`;
   mention(turn, watched, { kind: "source-mac", between: [speaker.address, from, to], frame, detail });

@@ -88,15 +88,20 @@ export function beginsRun(turn: Turn, watched: Watched, speaker: Speaker): boole
 
 function elect(turn: Turn, watched: Watched, election: Election, speaker: Speaker): void {
   const { master, vacant } = election;
-  if (master === undefined || vacant === "unseen") return become(turn, watched, election, speaker, "first-seen");
-  if (vacant === "released") return become(turn, watched, election, speaker, "priority-zero");
-  if (vacant === "silent") return become(turn, watched, election, speaker, "master-timeout");
-  if (master === speaker) return;
-  if (turn.now - master.heard >= soonest(master.interval)) return inherit(turn, watched, election, speaker);
-  if (rank(speaker, master) <= 0) return;
-  const reason = speaker.priority > master.priority ? "higher-priority" : "address-tiebreak";
-  become(turn, watched, election, speaker, reason);
+  if (master === undefined || vacant !== undefined) {
+    become(turn, watched, election, speaker, FILLS[vacant ?? "unseen"]);
+  } else if (master !== speaker) {
+    if (turn.now - master.heard >= soonest(master.interval)) {
+      inherit(turn, watched, election, speaker);
+    } else if (rank(speaker, master) > 0) {
+      const reason = speaker.priority > master.priority ? "higher-priority" : "address-tiebreak";
+      become(turn, watched, election, speaker, reason);
+    }
+  }
 }
+
+/** Why somebody may take a place that is empty. */
+const FILLS = { unseen: "first-seen", released: "priority-zero", silent: "master-timeout" } as const;
 
 /** @param ahead whether it is the master since its first advert after its predecessor's last, not since this one */
 function become(

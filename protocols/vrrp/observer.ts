@@ -11,10 +11,10 @@ import { type Instant, instant } from "../../src/core/time.ts";
 import { ETHERTYPE } from "../ethernet/codec.ts";
 import { ipLayout, ipPacketAt } from "../ip/codec.ts";
 import {
-  AUTHENTICATION_HEADER,
   type AdvertPacket,
-  decodeAdvert,
+  AUTHENTICATION_HEADER,
   type DecodedAdvert,
+  decodeAdvert,
   insideAuthenticationHeader,
   VRRP_GROUP_4,
   VRRP_GROUP_6,

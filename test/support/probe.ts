@@ -104,10 +104,10 @@ export function stateOf(mounted: Mounted | undefined): Probe {
   return mounted.state;
 }
 
-/** An untagged frame of `size` octets with a number in it. */
-export function numbered(number: number, size = 60): Frame {
+/** An untagged frame of `size` octets with a number in it, from station 1 to station 2 unless it is said. */
+export function numbered(number: number, size = 60, to = 2, from = 1): Frame {
   const bytes = new Uint8Array(size);
-  bytes.set([0x02, 0, 0, 0, 0, 2, 0x02, 0, 0, 0, 0, 1, 0x88, 0xb5, number >>> 8, number & 0xff]);
+  bytes.set([0x02, 0, 0, 0, 0, to, 0x02, 0, 0, 0, 0, from, 0x88, 0xb5, number >>> 8, number & 0xff]);
   return Frame.of(bytes);
 }
 

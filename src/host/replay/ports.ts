@@ -6,10 +6,11 @@
  * the capture has none; the destination is broadcast for packets that were marked so, and else 0. A cooked header of
  * version 2 tells the device apart too: each is a port of its own, "any#2".
  */
+
+import { LINK_ETHERNET, LINK_SLL, LINK_SLL2, readLink } from "../../capture/links.ts";
 import { setU16, u16, u32 } from "../../core/bytes.ts";
 import { ETHERNET_HEADER, Frame, TAG_SIZE, TPID } from "../../core/frame.ts";
 import type { Port } from "../../core/machine.ts";
-import { LINK_ETHERNET, LINK_SLL, LINK_SLL2, readLink } from "../../capture/links.ts";
 
 /** Ports in one replay; the frames of further ones are counted and not looked at. */
 export const MAX_PORTS = 4096;

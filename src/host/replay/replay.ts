@@ -2,9 +2,10 @@
  * The host of a capture: it gives each packet to the machines that watch the port on which it was seen, and fires their
  * timers between the packets, in the order of time. They wish nothing and send nothing; what they say is in the log.
  */
+
+import { macFrom } from "../../core/addr.ts";
 import { assert } from "../../core/assert.ts";
 import type { Log } from "../../core/log.ts";
-import { macFrom } from "../../core/addr.ts";
 import type { Change, Env, Event, Mounted, Port } from "../../core/machine.ts";
 import { formatDuration, type Instant, NEVER, us } from "../../core/time.ts";
 import type { Host } from "../../node/host.ts";
@@ -137,4 +138,3 @@ export class Replay implements Host {
     this.log.append({ at: this.clock.now, node: CAPTURE_NODE, way: "out", what: { kind: "event", event } });
   }
 }
-

@@ -92,6 +92,9 @@ describe("events come in the order of time, and of their pushes where times are 
   it("for a hold of thousands of events over hours of virtual time", () => {
     const waits = fc.sample(wait, { numRuns: 30_000, seed: 1 });
     const model = new Model();
+    // From where the numbers of the buckets fit into 31 bits to where they do not.
+    model.push(2 ** 31 * 1_024 - 1e12);
+    model.next(Number.POSITIVE_INFINITY);
     for (const [i, one] of waits.entries()) {
       model.push(model.now + one);
       if (i > 1_000) model.next(Number.POSITIVE_INFINITY);

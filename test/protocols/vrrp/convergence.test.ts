@@ -3,11 +3,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeIp } from "../../../protocols/ip/codec.ts";
 import { decodeAdvert } from "../../../protocols/vrrp/codec.ts";
-import { vrrp } from "../../../protocols/vrrp/machine.ts";
 import { Frame } from "../../../src/core/frame.ts";
-import { type Duration, type Instant, instant, ms, sec, us } from "../../../src/core/time.ts";
+import { type Duration, ms, sec, us } from "../../../src/core/time.ts";
 import { Segment } from "../../support/segment.ts";
-import { adv, Bench, type Given, given, given6 } from "../../support/vrrp.ts";
+import { adv, Bench, given, given6 } from "../../support/vrrp.ts";
 
 const priority = fc.integer({ min: 1, max: 254 });
 const delays = fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 9, maxLength: 9 });

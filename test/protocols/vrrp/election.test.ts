@@ -223,6 +223,14 @@ describe("backup", () => {
     expect(bench.said()).toEqual([]);
     expect(bench.hearEach(sec(1), 1, 99).take()[1]).toBe("18.609375 backup → master preempt");
   });
+
+  test("preempt delay · a higher master that comes when the delay is over makes it begin again", () => {
+    const bench = backup({ preempt: { delay: "10s" } })
+      .hearEach(sec(1), 10, 99)
+      .wait(ms(300))
+      .hear(200);
+    expect(bench.hearEach(sec(1), 10, 99).said()).toEqual([]);
+  });
 });
 
 describe("master", () => {

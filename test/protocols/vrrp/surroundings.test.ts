@@ -78,6 +78,13 @@ describe("sync groups", () => {
     expect(bench.said()).toContain("vrrp.blocked");
   });
 
+  test("a member that hears its master again no longer wants to take over", () => {
+    const bench = new Bench(pair()).hearEach(sec(1), 5, 200, { port: "eth1", vrid: 11 });
+    // eth0 has been silent for longer than the down interval; now its master is back, and eth1's falls silent.
+    bench.hearEach(sec(1), 10, 200);
+    expect(states(bench)).toEqual(["backup", "backup"]);
+  });
+
   test("one member's fault is the whole group's: the others release and stay out until it is over", () => {
     const bench = new Bench(pair()).wait(sec(5));
     bench.take();
