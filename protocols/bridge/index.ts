@@ -14,6 +14,10 @@ export const bridgeProtocol: Protocol<BridgeConfig> = {
     const problems: Problem[] = [];
     const untagged = new Map<string, number>();
     for (const [vid, members] of config.vlans) {
+      for (const [i, port] of members.tagged.entries()) {
+        if (members.tagged.indexOf(port) === i) continue;
+        problems.push({ path: ["vlans", vid, "tagged", i], message: `${port} is listed twice` });
+      }
       for (const [i, port] of members.untagged.entries()) {
         const path = ["vlans", vid, "untagged", i];
         const other = untagged.get(port);

@@ -1,4 +1,5 @@
 /** The IP stack of a node: RFC 1122, RFC 1812, RFC 4861, RFC 8200, as far as the README says. */
+import { isLinkLocal } from "../../src/core/addr.ts";
 import type { Frame } from "../../src/core/frame.ts";
 import type { Event, Input, Machine, Output, Path, Port } from "../../src/core/machine.ts";
 import { NOTHING } from "../../src/core/machine.ts";
@@ -47,7 +48,10 @@ function fromAbove(stack: Stack, frame: Frame, now: Instant, path: Path): void {
   const read = readPacket(frame);
   if (!read.ok) lose(stack, stack.ipPort, `ip-${read.reason}`, path);
   else if (!loopBack(stack, frame, read.value, now, path)) {
-    sendOwn(stack, frame, read.value.destination, undefined, now, path);
+    // RFC 4291 §2.5.6: a link-local address means something on one link only, the one that the source is on.
+    const { source, destination } = read.value;
+    const on = isLinkLocal(destination) ? stack.interfaces.find(({ local }) => local.has(source)) : undefined;
+    sendOwn(stack, frame, destination, on, now, path);
   }
 }
 

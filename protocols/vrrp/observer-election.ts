@@ -18,6 +18,7 @@ import {
   handoverOf,
   isAlive,
   lateAfter,
+  overdueAfter,
   rank,
   type Speaker,
   say,
@@ -77,13 +78,19 @@ export function hearMaster(turn: Turn, watched: Watched, speaker: Speaker, frame
 
 /**
  * Whether an advert that comes now is the first of a new run of the speaker's. A router that yields is silent for three
- * intervals of its master at least before it can be master again.
+ * intervals of its master at least before it can be master again, unless it hears a release, which may not be in the
+ * capture. Then it has missed an advert of its own, and the master is overdue; one that does not yield goes on at its
+ * interval, counted at the latest from the other's advert (keepalived begins to wait anew with each that it refuses).
  */
 export function beginsRun(turn: Turn, watched: Watched, speaker: Speaker): boolean {
   if (speaker.released) return true;
   const { master } = electionOf(watched, speaker.version);
-  const interval = us(Math.min(speaker.interval, master?.interval ?? speaker.interval));
-  return turn.now - speaker.heard >= soonest(interval);
+  const silence = turn.now - speaker.heard;
+  if (master === undefined || master === speaker) return silence >= soonest(speaker.interval);
+  if (silence >= soonest(us(Math.min(speaker.interval, master.interval)))) return true;
+  return (
+    master.heard > speaker.heard && silence > lateAfter(speaker) && turn.now - master.heard > overdueAfter(speaker)
+  );
 }
 
 function elect(turn: Turn, watched: Watched, election: Election, speaker: Speaker): void {

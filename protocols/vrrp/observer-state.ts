@@ -136,7 +136,7 @@ export function skewOf(version: 2 | 3, priority: number, interval: Duration): Du
  * of priority 1, so that a master is never missed before the slowest backup misses it.
  */
 export function downOf({ version, interval }: Speaker): Duration {
-  return us(3 * interval + skewOf(version, 1, interval));
+  return us(Math.ceil(3 * interval + skewOf(version, 1, interval)));
 }
 
 /** Three intervals less an eighth of one: no backup takes over sooner (RFC 9568 §6.1), whatever its skew and jitter. */
@@ -147,6 +147,11 @@ export function soonest(interval: Duration): Duration {
 /** From here on an advert is missing. */
 export function lateAfter({ interval }: Speaker): Duration {
   return us(1.5 * interval + SLACK);
+}
+
+/** One interval with a sixteenth for jitter: the next advert is due by then. */
+export function overdueAfter({ interval }: Speaker): Duration {
+  return us(interval + interval / 16 + SLACK);
 }
 
 /**

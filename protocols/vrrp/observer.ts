@@ -81,13 +81,15 @@ export const vrrpObserver: Machine<ObserverConfig, ObserverState, { readonly ver
 /** Cheap, and false for nearly everything else. */
 function mayBeAdvert({ header, bytes, payload }: Frame): boolean {
   const { type, dstHi, dstLo } = header;
+  if (type !== ETHERTYPE.ipv4 && type !== ETHERTYPE.ipv6) return false;
+  if (dstHi === GROUP_4.hi && dstLo === GROUP_4.lo) return true;
+  if (dstHi === GROUP_6.hi && dstLo === GROUP_6.lo) return true;
   if (type === ETHERTYPE.ipv4) {
     const protocol = bytes[payload + 9];
-    if (protocol === VRRP_PROTOCOL || (dstHi === GROUP_4.hi && dstLo === GROUP_4.lo)) return true;
+    if (protocol === VRRP_PROTOCOL) return true;
     return protocol === AUTHENTICATION_HEADER && bytes[payload + headerSize(bytes, payload)] === VRRP_PROTOCOL;
   }
-  if (type !== ETHERTYPE.ipv6) return false;
-  return bytes[payload + 6] === VRRP_PROTOCOL || (dstHi === GROUP_6.hi && dstLo === GROUP_6.lo);
+  return bytes[payload + 6] === VRRP_PROTOCOL;
 }
 
 function headerSize(bytes: Uint8Array, at: number): number {

@@ -27,6 +27,8 @@ interface NodePort extends Port {
   /** The machines that use it and say which frames are theirs, and those that take the others; in configuration order. */
   readonly claimers: Mounted[];
   readonly relays: Mounted[];
+  /** The relay that is the only user, as on most ports of a switch. */
+  sole: Mounted | undefined;
   /** What the host put under it. */
   wire: Wire | undefined;
   up: boolean;
@@ -99,8 +101,9 @@ export class Node implements Env, Path {
         owned.owner = machine;
       }
       for (const port of new Set(machine.uses)) {
-        const { claimers, relays } = this.at(port);
-        (machine.relay === undefined ? claimers : relays).push(machine);
+        const used = this.at(port);
+        (machine.relay === undefined ? used.claimers : used.relays).push(machine);
+        used.sole = used.claimers.length === 0 && used.relays.length === 1 ? used.relays[0] : undefined;
       }
       for (const type of machine.machine.hears ?? []) {
         const list = this.hearers.get(type);
@@ -193,7 +196,11 @@ export class Node implements Env, Path {
   // --- the data plane (Path) ---
 
   up(port: Port, frame: Frame): void {
-    const { claimers, relays } = port as NodePort;
+    const { claimers, relays, sole } = port as NodePort;
+    if (sole !== undefined) {
+      this.offer(sole, port, frame);
+      return;
+    }
     for (let i = 0; i < claimers.length; i++) if (this.offer(claimers[i] as Mounted, port, frame)) return;
     for (let i = 0; i < relays.length; i++) this.offer(relays[i] as Mounted, port, frame);
   }
@@ -327,6 +334,7 @@ export class Node implements Env, Path {
       owner: undefined,
       claimers: [],
       relays: [],
+      sole: undefined,
       wire: undefined,
       up: false,
     };

@@ -29,7 +29,9 @@ describe("Reader", () => {
     const reader = new Reader(Uint8Array.of(1, 2, 3));
     expect(reader.u32()).toBe(0);
     expect(reader.short).toBe(true);
-    expect([reader.u8(), reader.u16(), reader.view(1).length, reader.rest().length, reader.left]).toEqual([0, 0, 0, 0, 0]);
+    expect([reader.u8(), reader.u16(), reader.view(1).length, reader.rest().length, reader.left]).toEqual([
+      0, 0, 0, 0, 0,
+    ]);
     expect(reader.short).toBe(true);
   });
 

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
-import { type Entry, entryLine, Log, WORLD } from "../../src/core/log.ts";
 import { Frame } from "../../src/core/frame.ts";
+import { type Entry, entryLine, Log, WORLD } from "../../src/core/log.ts";
+import { instant, NEVER } from "../../src/core/time.ts";
 import type { View } from "../../src/core/view.ts";
 import { Folded } from "../../src/core/view.ts";
-import { instant, NEVER } from "../../src/core/time.ts";
 
 const port = { name: "eth0", index: 0 };
 const frame = Frame.of(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x08, 0x00, 0xff));
@@ -86,7 +86,11 @@ it.each([
 });
 
 it("the line of an order to the world keeps the world as its node beside the node that the order means", () => {
-  const order = entry({ kind: "command", to: WORLD, command: { verb: "power-off", node: "sw1" } as never }, "in", WORLD);
+  const order = entry(
+    { kind: "command", to: WORLD, command: { verb: "power-off", node: "sw1" } as never },
+    "in",
+    WORLD,
+  );
   expect(entryLine(order)).toMatchObject({ node: WORLD, to: WORLD, command: { verb: "power-off", node: "sw1" } });
 });
 

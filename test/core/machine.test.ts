@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { assert, AssertionError, unreachable } from "../../src/core/assert.ts";
+import { AssertionError, assert, unreachable } from "../../src/core/assert.ts";
 import { type Command, type Env, type Machine, mount, NOTHING, type Port } from "../../src/core/machine.ts";
 import { drop, ok } from "../../src/core/result.ts";
 import { createRng } from "../../src/core/rng.ts";

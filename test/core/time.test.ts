@@ -75,17 +75,9 @@ it("decimal fractions of a second are read without floating-point error", () => 
 });
 
 it("formatDuration writes the shortest exact text, in the largest unit that it reaches", () => {
-  expect([0, 5, 999, 1_000, 1_500, 100_000, 1_000_000, 1_500_000, 1_000_001].map((n) => formatDuration(us(n)))).toEqual([
-    "0s",
-    "5us",
-    "999us",
-    "1ms",
-    "1.5ms",
-    "100ms",
-    "1s",
-    "1.5s",
-    "1.000001s",
-  ]);
+  expect([0, 5, 999, 1_000, 1_500, 100_000, 1_000_000, 1_500_000, 1_000_001].map((n) => formatDuration(us(n)))).toEqual(
+    ["0s", "5us", "999us", "1ms", "1.5ms", "100ms", "1s", "1.5s", "1.000001s"],
+  );
   expect(formatDuration(us(-1_500))).toBe("-1.5ms");
   expect(formatDuration(NEVER as number as Duration)).toBe("never");
 });

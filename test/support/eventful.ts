@@ -16,7 +16,7 @@ export interface Eventful {
   readonly readers?: readonly Reader[];
 }
 
-/** Sends a numbered frame from one of four stations to one of four after a random wait, over and over. */
+/** Sends a numbered frame from one of sixteen stations to another after a random wait, over and over. */
 function chatter(env: Env): Mounted {
   const rng: Rng = env.rng("chatter");
   let sent = 0;
@@ -29,7 +29,7 @@ function chatter(env: Env): Mounted {
         if (input.kind === "frame") return [{ kind: "event", event: { type: "chatter.heard" } }];
         if (input.kind !== "timer" && input.kind !== "command") return undefined;
         state.alarm = instant(now + 200 + below(rng, 800));
-        const [size, to, from] = [60 + below(rng, 200), below(rng, 4), below(rng, 4)];
+        const [size, to, from] = [60 + below(rng, 200), below(rng, 16), below(rng, 16)];
         return [state.send("eth0", numbered(sent++, size, to, from))];
       },
     },

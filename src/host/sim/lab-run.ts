@@ -44,7 +44,8 @@ export class LabRun {
   ) {
     this.end = options.end ?? lab.end;
     this.world = new World({ seed: options.seed ?? lab.seed, log: this.log });
-    this.meter = protocols.find((protocol) => protocol.meter !== undefined)?.meter?.(lab.traffic, lab.nodes, this.end);
+    const meter = protocols.find((protocol) => protocol.meter !== undefined)?.meter;
+    this.meter = lab.traffic.length === 0 ? undefined : meter?.(lab.traffic, lab.nodes, this.end);
     for (const config of lab.nodes) this.world.addNode(config.node, (node) => this.build(node, config));
     for (const { options: link, ends } of lab.links) this.world.addLink(link, ends);
     this.watch();

@@ -119,7 +119,7 @@ export class EventQueue {
   kind = 0;
   a = 0;
   b = 0;
-  frame: Frame | undefined;
+  private slot = 0;
 
   private sequence = 0;
   private readonly near = new Heap();
@@ -172,16 +172,20 @@ export class EventQueue {
     if (this.near.first() > limit) return false;
     const slot = this.near.pop();
     const { words } = this;
+    this.slot = slot;
     this.time = this.doubles[slot * DOUBLES] as number;
     this.kind = words[slot * WORDS + KIND] as number;
     this.a = words[slot * WORDS + A] as number;
     this.b = words[slot * WORDS + B] as number;
-    this.frame = this.frames[slot];
-    this.frames[slot] = undefined;
     words[slot * WORDS + NEXT] = this.free;
     this.free = slot;
     this.size--;
     return true;
+  }
+
+  /** Of the event that `next` took; to be read before the next `push`, which may use its place. */
+  get frame(): Frame | undefined {
+    return this.frames[this.slot];
   }
 
   /** Time of the first event, in ns; infinity when there is none. */

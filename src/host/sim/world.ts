@@ -4,7 +4,6 @@
  * The same seed, nodes, links and commands give the same log, byte for byte.
  */
 import type { Mac } from "../../core/addr.ts";
-import { macFrom } from "../../core/addr.ts";
 import { assert } from "../../core/assert.ts";
 import type { Frame } from "../../core/frame.ts";
 import { type Log, WORLD } from "../../core/log.ts";
@@ -14,15 +13,13 @@ import type { Host } from "../../node/host.ts";
 import { Node } from "../../node/node.ts";
 import { type Air, End, type Filter, Link, type LinkOptions, type Ratio } from "./link.ts";
 import { EventQueue, MAX_EVENTS, QueueFull } from "./queue.ts";
+import { PAUSED_FRAMES, type Station, stationMac } from "./station.ts";
 
 const ARRIVAL = 0;
 const WAKE = 1;
 const SCRIPT = 2;
 
 const TIMER: Input = { kind: "timer" };
-
-/** Frames that a paused node keeps for later, as a socket's receive buffer would; more are dropped as "paused". */
-const PAUSED_FRAMES = 1_024;
 
 /** An order to the world, as scripts, keys and recordings say it; all of it is in the log under the node "world". */
 export type WorldCommand =
@@ -36,30 +33,6 @@ export type WorldCommand =
 export interface WorldOptions {
   readonly seed: number;
   readonly log: Log;
-}
-
-/** What waits for a node that stands still. */
-interface Paused {
-  readonly frames: { readonly end: End; readonly frame: Frame }[];
-  /** Orders: as many as were given. */
-  readonly commands: { readonly to: string; readonly command: Command }[];
-  wake: boolean;
-}
-
-interface Station {
-  readonly name: string;
-  readonly index: number;
-  /** Puts the machines on a node that has just been switched on. */
-  readonly build: (node: Node) => void;
-  /** By port name, in the order of the links. */
-  readonly ends: Map<string, End>;
-  node: Node;
-  on: boolean;
-  /** Undefined while it runs. */
-  paused: Paused | undefined;
-  /** When the node wants its timer (ns), and for when an event for that is queued. */
-  deadline: number;
-  queued: number;
 }
 
 export class World implements Host, Air {
@@ -421,10 +394,4 @@ export class World implements Host, Air {
     assert(link !== undefined, `there is no link ${id}`);
     return link;
   }
-}
-
-/** Locally administered and readable: 02:00, the node's number (from 1), the port's (from 1; 0 for the node itself). */
-function stationMac(node: number, port: number): Mac {
-  const n = node + 1;
-  return macFrom(Uint8Array.of(0x02, 0x00, n >>> 8, n & 0xff, port >>> 8, port & 0xff));
 }

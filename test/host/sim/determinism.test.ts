@@ -64,7 +64,9 @@ describe("what does not change the others", () => {
     for (const name of quiet.nodes()) {
       const counts = (world: typeof quiet) => [
         [...(world.node(name)?.drops ?? [])],
-        [...world.links.values()].map(({ ends }) => ends.map(({ sent, octets, received, drops }) => ({ sent, octets, received, drops }))),
+        [...world.links.values()].map(({ ends }) =>
+          ends.map(({ sent, octets, received, drops }) => ({ sent, octets, received, drops })),
+        ),
       ];
       expect(counts(watched)).toEqual(counts(quiet));
     }

@@ -132,12 +132,15 @@ describe("rate", () => {
     [40e9, 128, 30.4],
     [100e9, 60, 6.72],
     [10e9, 85, 87.2],
-  ])("at %d bit/s a thousand frames of %d octets back to back take %d ns each: nothing is lost to rounding", (rate, size, each) => {
-    const bench = new Bench({ rate });
-    for (let i = 0; i < 1_000; i++) bench.send(i, size);
-    bench.world.run(MS);
-    expect(bench.at()).toEqual(Array.from({ length: 1_000 }, (_, i) => Math.ceil((i + 1) * each - 1e-6)));
-  });
+  ])(
+    "at %d bit/s a thousand frames of %d octets back to back take %d ns each: nothing is lost to rounding",
+    (rate, size, each) => {
+      const bench = new Bench({ rate });
+      for (let i = 0; i < 1_000; i++) bench.send(i, size);
+      bench.world.run(MS);
+      expect(bench.at()).toEqual(Array.from({ length: 1_000 }, (_, i) => Math.ceil((i + 1) * each - 1e-6)));
+    },
+  );
 
   it("an hour of back-to-back frames keeps the rate", () => {
     const bench = new Bench({ rate: 40e9 });
@@ -185,17 +188,20 @@ describe("loss", () => {
     [1, 10],
     [1, 100],
     [1, 2],
-  ])("of %d in %d frames: as many are lost as chance says, within five sigma, and counted", (numerator, denominator) => {
-    const bench = new Bench({ loss: { numerator, denominator } });
-    const n = 20_000;
-    for (let i = 0; i < n; i++) bench.send(i);
-    bench.world.run(0);
-    const p = numerator / denominator;
-    const lost = n - bench.at().length;
-    expect(Math.abs(lost - n * p)).toBeLessThan(5 * Math.sqrt(n * p * (1 - p)));
-    expect(bench.drops()?.loss).toBe(lost);
-    expect(bench.world.end("h0", "eth0")?.sent).toBe(n);
-  });
+  ])(
+    "of %d in %d frames: as many are lost as chance says, within five sigma, and counted",
+    (numerator, denominator) => {
+      const bench = new Bench({ loss: { numerator, denominator } });
+      const n = 20_000;
+      for (let i = 0; i < n; i++) bench.send(i);
+      bench.world.run(0);
+      const p = numerator / denominator;
+      const lost = n - bench.at().length;
+      expect(Math.abs(lost - n * p)).toBeLessThan(5 * Math.sqrt(n * p * (1 - p)));
+      expect(bench.drops()?.loss).toBe(lost);
+      expect(bench.world.end("h0", "eth0")?.sent).toBe(n);
+    },
+  );
 
   it("of all frames loses all, of none loses none, and ends when it is told to", () => {
     const bench = new Bench({});

@@ -64,7 +64,10 @@ const wait = fc.oneof(
 
 describe("events come in the order of time, and of their pushes where times are equal", () => {
   const op = fc.oneof(
-    { weight: 5, arbitrary: fc.record({ op: fc.constant("push" as const), wait, times: fc.integer({ min: 1, max: 4 }) }) },
+    {
+      weight: 5,
+      arbitrary: fc.record({ op: fc.constant("push" as const), wait, times: fc.integer({ min: 1, max: 4 }) }),
+    },
     { weight: 4, arbitrary: fc.record({ op: fc.constant("take" as const), times: fc.integer({ min: 1, max: 6 }) }) },
     { weight: 3, arbitrary: fc.record({ op: fc.constant("until" as const), wait }) },
     { weight: 1, arbitrary: fc.record({ op: fc.constant("peek" as const) }) },

@@ -43,6 +43,17 @@ const icmpIn = (frame: Frame | undefined) => {
 };
 
 describe("echo", () => {
+  it("a link-local destination is on the link of the source, whatever other links there are (RFC 4291 §2.5.6)", () => {
+    const a = new Rig("a", {
+      eth0: { addresses: ["fe80::a/64"] },
+      eth1: { addresses: ["fe80::b/64"] },
+    });
+    a.sent = [];
+    a.send(ping("fe80::b", "fe80::2"));
+    a.send(ping("fe80::a", "fe80::3"));
+    expect(a.sent.map(({ port }) => port)).toEqual(["eth1", "eth0"]);
+  });
+
   it.each([
     ["10.0.1.2", "10.0.1.1"],
     ["2001:db8:1::2", "2001:db8:1::1"],
