@@ -64,13 +64,22 @@ function aimDownTimer(router: Router, now: Instant): void {
 
 /** To be called when any timer of the router has been set. */
 export function refresh(turn: Turn, router: Router): void {
-  const { downAt, adverAt, preemptAt, announceAt, routerAdvertAt } = router;
+  const { downAt, adverAt, rareAt } = router;
   let due = downAt < adverAt ? downAt : adverAt;
-  if (preemptAt < due) due = preemptAt;
-  if (announceAt < due) due = announceAt;
-  if (routerAdvertAt < due) due = routerAdvertAt;
+  if (rareAt < due) due = rareAt;
   router.due = due;
   hurry(turn.heap, router);
+}
+
+/** To be called when a timer has been set that is seldom set: an advert then looks at one time in place of three. */
+function setRare(router: Router): void {
+  const { preemptAt, announceAt, routerAdvertAt } = router;
+  router.rareAt = Math.min(preemptAt, announceAt, routerAdvertAt) as Instant;
+}
+
+function setPreemption(router: Router, at: Instant): void {
+  router.preemptAt = at;
+  setRare(router);
 }
 
 function stopTimers(router: Router): void {
@@ -79,6 +88,7 @@ function stopTimers(router: Router): void {
   router.preemptAt = NEVER;
   router.announceAt = NEVER;
   router.routerAdvertAt = NEVER;
+  router.rareAt = NEVER;
   router.preempting = false;
   router.listening = false;
   router.wants = undefined;
@@ -132,6 +142,7 @@ function announce(turn: Turn, router: Router): void {
     router.announcements++ < router.config.announceRepeat
       ? ((turn.now + router.config.announceEvery) as Instant)
       : NEVER;
+  setRare(router);
 }
 
 function advertiseRouter(turn: Turn, router: Router): void {
@@ -139,6 +150,7 @@ function advertiseRouter(turn: Turn, router: Router): void {
   if (output === undefined || router.config.routerAdvertisement === undefined) return;
   turn.out.push(output);
   router.routerAdvertAt = (turn.now + router.config.routerAdvertisement.interval) as Instant;
+  setRare(router);
 }
 
 /** Asks the host to hold the addresses, or no longer to. */
@@ -283,7 +295,7 @@ function hearAsBackup(turn: Turn, router: Router, priority: number, interval: Du
     return;
   }
   if (!lower) {
-    router.preemptAt = NEVER;
+    if (router.rareAt !== NEVER) setPreemption(router, NEVER);
     router.preempting = false;
   }
   router.wants = undefined;
@@ -298,7 +310,7 @@ function holdsBack(turn: Turn, router: Router): boolean {
   if (router.priority === OWNER) return true;
   if (!router.config.preempt) return false;
   if (router.config.preemptDelay === 0 || router.preempting) return true;
-  if (router.preemptAt === NEVER) router.preemptAt = (turn.now + router.config.preemptDelay) as Instant;
+  if (router.preemptAt === NEVER) setPreemption(router, (turn.now + router.config.preemptDelay) as Instant);
   return false;
 }
 
@@ -321,16 +333,20 @@ function hearAsMaster(turn: Turn, router: Router, priority: number, interval: Du
 export function timers(turn: Turn, router: Router): void {
   const { now } = turn;
   if (router.adverAt <= now) adverTimer(turn, router);
-  if (router.announceAt <= now) announce(turn, router);
-  if (router.routerAdvertAt <= now) advertiseRouter(turn, router);
-  if (router.preemptAt <= now) {
-    // The delay is over: as after a release, the best of those that wait comes first by its Skew_Time.
-    router.preemptAt = NEVER;
-    router.preempting = true;
-    setDownTimer(router, now, "preempt");
-  }
+  if (router.rareAt <= now) rareTimers(turn, router);
   if (router.downAt <= now) downTimer(turn, router);
   refresh(turn, router);
+}
+
+function rareTimers(turn: Turn, router: Router): void {
+  const { now } = turn;
+  if (router.announceAt <= now) announce(turn, router);
+  if (router.routerAdvertAt <= now) advertiseRouter(turn, router);
+  if (router.preemptAt > now) return;
+  // The delay is over: as after a release, the best of those that wait comes first by its Skew_Time.
+  setPreemption(router, NEVER);
+  router.preempting = true;
+  setDownTimer(router, now, "preempt");
 }
 
 function adverTimer(turn: Turn, router: Router): void {

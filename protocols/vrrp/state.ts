@@ -101,6 +101,8 @@ export interface Router extends Waiting {
   announceAt: Instant;
   announcements: number;
   routerAdvertAt: Instant;
+  /** The earliest of `preemptAt`, `announceAt` and `routerAdvertAt`. */
+  rareAt: Instant;
 
   /** For `checksum: auto`. */
   form: ChecksumForm;
@@ -251,6 +253,7 @@ function createRouter(config: RouterConfig, face: Interface, group: Group | unde
     announceAt: NEVER,
     announcements: 0,
     routerAdvertAt: NEVER,
+    rareAt: NEVER,
     form: config.checksum === "pseudo-header" ? "pseudo-header" : "message",
     memo: undefined,
     last: undefined,

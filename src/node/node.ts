@@ -42,6 +42,34 @@ export interface NodeOptions {
   readonly mac: (port: string) => Mac;
 }
 
+interface Said {
+  readonly from: Mounted | undefined;
+  readonly event: Event;
+}
+
+/**
+ * Of the input that is being run. Nodes run one at a time, each input to completion, so one record serves all: with
+ * thousands of nodes the processor's cache would miss it in each of them.
+ */
+const turn = {
+  now: instant(0),
+  /** Steps of machines so far. */
+  deliveries: 0,
+  /** Machines that are in the middle of something. */
+  depth: 0,
+  /** The machine whose relay is running. */
+  relaying: undefined as Mounted | undefined,
+  /** Events that siblings have yet to hear. */
+  pending: [] as Said[],
+};
+
+function begin(now: Instant): void {
+  turn.now = now;
+  turn.deliveries = 0;
+  turn.depth = 0;
+  if (turn.pending.length > 0) turn.pending.length = 0;
+}
+
 export class Node implements Env, Path {
   readonly node: string;
   readonly id: number;
@@ -53,17 +81,9 @@ export class Node implements Env, Path {
   private readonly ports: NodePort[] = [];
   private readonly byName = new Map<string, NodePort>();
   private readonly hearers = new Map<string, Mounted[]>();
-  private readonly pending: { readonly from: Mounted | undefined; readonly event: Event }[] = [];
   private readonly host: Host;
   private readonly log: Log;
   private readonly options: NodeOptions;
-  private now: Instant = instant(0);
-  /** Steps of machines within the input that is being run. */
-  private deliveries = 0;
-  /** Machines that are in the middle of something. */
-  private depth = 0;
-  /** The machine whose relay is running. */
-  private relaying: Mounted | undefined;
   private alarm: Instant = NEVER;
 
   constructor(options: NodeOptions, host: Host, log: Log) {
@@ -146,7 +166,7 @@ export class Node implements Env, Path {
 
   /** One input from the host: logs it, runs it to completion, performs what comes out. */
   step(input: Input, now: Instant): void {
-    this.now = now;
+    begin(now);
     if (this.log.everything || input.kind === "command" || input.kind === "link") {
       this.log.append({ at: now, node: this.node, way: "in", what: input });
     }
@@ -178,18 +198,18 @@ export class Node implements Env, Path {
 
   /** A frame from the wire: `step` for frames, without an input record unless somebody reads everything. */
   deliver(port: Port, frame: Frame, now: Instant): void {
-    this.now = now;
+    begin(now);
     if (this.log.everything) {
       this.log.append({ at: now, node: this.node, way: "in", what: { kind: "frame", port, frame } });
     }
     this.up(port, frame);
     // Frames that were only relayed leave every deadline where it was.
-    if (this.deliveries > 0) this.finish();
+    if (turn.deliveries > 0) this.finish();
   }
 
   /** A frame from the wire that the host could not keep for it. */
   lose(port: Port, reason: string, now: Instant): void {
-    this.now = now;
+    begin(now);
     this.drop(port, reason);
   }
 
@@ -213,7 +233,7 @@ export class Node implements Env, Path {
       this.drop(port, "no-link");
     } else {
       if (this.log.everything) {
-        this.log.append({ at: this.now, node: this.node, way: "out", what: { kind: "send", port, frame } });
+        this.log.append({ at: turn.now, node: this.node, way: "out", what: { kind: "send", port, frame } });
       }
       wire.transmit(frame);
     }
@@ -225,9 +245,9 @@ export class Node implements Env, Path {
   }
 
   say(event: Event): void {
-    this.deliveries++;
+    turn.deliveries++;
     this.append({ kind: "event", event });
-    if (this.hearers.has(event.type)) this.pending.push({ from: this.relaying, event });
+    if (this.hearers.has(event.type)) turn.pending.push({ from: turn.relaying, event });
   }
 
   // --- dispatch ---
@@ -236,14 +256,14 @@ export class Node implements Env, Path {
   private offer(machine: Mounted, port: Port, frame: Frame): boolean {
     const { relay } = machine;
     if (relay !== undefined) {
-      const outer = this.relaying;
-      this.relaying = machine;
-      if (++this.depth > MAX_DEPTH) this.circles(machine);
-      const { deliveries } = this;
-      const wanted = relay(machine.state, port, frame, this.now, this);
-      this.depth--;
-      this.relaying = outer;
-      if (this.deliveries !== deliveries) this.deadlines[machine.index] = machine.deadline();
+      const outer = turn.relaying;
+      turn.relaying = machine;
+      if (++turn.depth > MAX_DEPTH) this.circles(machine);
+      const { deliveries } = turn;
+      const wanted = relay(machine.state, port, frame, turn.now, this);
+      turn.depth--;
+      turn.relaying = outer;
+      if (turn.deliveries !== deliveries) this.deadlines[machine.index] = machine.deadline();
       if (!wanted) return false;
     } else if (!machine.machine.claims?.(machine.state, port, frame)) {
       return false;
@@ -253,11 +273,11 @@ export class Node implements Env, Path {
   }
 
   private run(machine: Mounted, input: Input): void {
-    if (++this.deliveries > MAX_DELIVERIES || ++this.depth > MAX_DEPTH) this.circles(machine);
-    const outputs = machine.step(input, this.now);
+    if (++turn.deliveries > MAX_DELIVERIES || ++turn.depth > MAX_DEPTH) this.circles(machine);
+    const outputs = machine.step(input, turn.now);
     this.deadlines[machine.index] = machine.deadline();
     for (let i = 0; i < outputs.length; i++) this.perform(machine, outputs[i] as Output);
-    this.depth--;
+    turn.depth--;
   }
 
   private circles(machine: Mounted): never {
@@ -275,7 +295,7 @@ export class Node implements Env, Path {
       }
       case "event":
         this.append(output);
-        if (this.hearers.has(output.event.type)) this.pending.push({ from: machine, event: output.event });
+        if (this.hearers.has(output.event.type)) turn.pending.push({ from: machine, event: output.event });
         break;
       case "apply":
         this.append(output);
@@ -306,23 +326,23 @@ export class Node implements Env, Path {
 
   /** The end of an input: what machines said is heard in the order in which it was said; then the alarm is set. */
   private finish(): void {
-    for (let i = 0; i < this.pending.length; i++) {
-      const { from, event } = this.pending[i] as { from: Mounted | undefined; event: Event };
+    const { pending } = turn;
+    for (let i = 0; i < pending.length; i++) {
+      const { from, event } = pending[i] as Said;
       this.tell(from, event);
     }
-    if (this.pending.length > 0) this.pending.length = 0;
-    this.deliveries = 0;
+    if (pending.length > 0) pending.length = 0;
     const alarm = this.deadline();
     if (alarm === this.alarm) return;
     this.alarm = alarm;
     if (this.log.everything) {
-      this.log.append({ at: this.now, node: this.node, way: "out", what: { kind: "alarm", at: alarm } });
+      this.log.append({ at: turn.now, node: this.node, way: "out", what: { kind: "alarm", at: alarm } });
     }
     this.host.wake(this, alarm);
   }
 
   private append(what: Output): void {
-    this.log.append({ at: this.now, node: this.node, way: "out", what });
+    this.log.append({ at: turn.now, node: this.node, way: "out", what });
   }
 
   private portOf(name: string): NodePort {

@@ -27,9 +27,6 @@ export interface Station {
   on: boolean;
   /** Undefined while it runs. */
   paused: Paused | undefined;
-  /** When the node wants its timer (ns), and for when an event for that is queued. */
-  deadline: number;
-  queued: number;
 }
 
 /** Locally administered and readable: 02:00, the node's number (from 1), the port's (from 1; 0 for the node itself). */

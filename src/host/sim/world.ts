@@ -49,6 +49,12 @@ export class World implements Host, Air {
   private readonly log: Log;
   private readonly seed: number;
   private readonly stations: Station[] = [];
+  /** By station, side by side for the processor's cache: the node while it runs, */
+  private readonly running: (Node | undefined)[] = [];
+  /** when it wants its timer (ns), */
+  private readonly deadlines: number[] = [];
+  /** and for when an event for that is queued. */
+  private readonly queued: number[] = [];
   private readonly byName = new Map<string, Station>();
   private readonly ends: End[] = [];
   private readonly script: WorldCommand[] = [];
@@ -72,10 +78,11 @@ export class World implements Host, Air {
       node: this.makeNode(name, index),
       on: false,
       paused: undefined,
-      deadline: Number.POSITIVE_INFINITY,
-      queued: Number.POSITIVE_INFINITY,
     };
     this.stations.push(station);
+    this.running.push(undefined);
+    this.deadlines.push(Number.POSITIVE_INFINITY);
+    this.queued.push(Number.POSITIVE_INFINITY);
     this.byName.set(name, station);
   }
 
@@ -161,7 +168,7 @@ export class World implements Host, Air {
     this.now = queue.time;
     this.events++;
     if (queue.kind === ARRIVAL) this.arrive(this.ends[queue.a] as End, queue.b, queue.frame as Frame);
-    else if (queue.kind === WAKE) this.wakeUp(this.stations[queue.a] as Station);
+    else if (queue.kind === WAKE) this.wakeUp(queue.a);
     else this.command(this.script[queue.a] as WorldCommand);
   }
 
@@ -192,24 +199,28 @@ export class World implements Host, Air {
     else node.lose(end.port, "paused", this.instant);
   }
 
-  private wakeUp(station: Station): void {
-    if (station.queued !== this.now) return; // asked for again, and earlier, since
-    station.queued = Number.POSITIVE_INFINITY;
-    if (!station.on) return;
-    if (station.deadline > this.now) {
-      this.enqueueWake(station);
-    } else if (station.paused !== undefined) {
-      station.paused.wake = true;
-    } else {
-      station.deadline = Number.POSITIVE_INFINITY;
-      station.node.step(TIMER, this.instant);
+  private wakeUp(index: number): void {
+    if (this.queued[index] !== this.now) return; // asked for again, and earlier, since
+    this.queued[index] = Number.POSITIVE_INFINITY;
+    if ((this.deadlines[index] as number) > this.now) {
+      this.enqueueWake(index);
+      return;
     }
+    const node = this.running[index];
+    if (node !== undefined) {
+      this.deadlines[index] = Number.POSITIVE_INFINITY;
+      node.step(TIMER, this.instant);
+      return;
+    }
+    const { paused } = this.stations[index] as Station;
+    if (paused !== undefined) paused.wake = true;
   }
 
-  private enqueueWake(station: Station): void {
-    if (station.deadline >= station.queued || station.deadline === Number.POSITIVE_INFINITY) return;
-    station.queued = station.deadline;
-    this.queue.push(station.deadline, WAKE, station.index, 0, undefined);
+  private enqueueWake(index: number): void {
+    const deadline = this.deadlines[index] as number;
+    if (deadline >= (this.queued[index] as number) || deadline === Number.POSITIVE_INFINITY) return;
+    this.queued[index] = deadline;
+    this.queue.push(deadline, WAKE, index, 0, undefined);
   }
 
   // --- the host of the nodes ---
@@ -224,9 +235,8 @@ export class World implements Host, Air {
   }
 
   wake(node: Node, at: Instant): void {
-    const station = this.stations[node.id] as Station;
-    station.deadline = at === NEVER ? Number.POSITIVE_INFINITY : Math.max(this.now, at * 1_000);
-    this.enqueueWake(station);
+    this.deadlines[node.id] = at === NEVER ? Number.POSITIVE_INFINITY : Math.max(this.now, at * 1_000);
+    this.enqueueWake(node.id);
   }
 
   // --- what is done to the world ---
@@ -331,7 +341,7 @@ export class World implements Host, Air {
     station.on = false;
     station.paused = undefined;
     this.tell(station, "node.off");
-    station.deadline = Number.POSITIVE_INFINITY;
+    this.deadlines[station.index] = Number.POSITIVE_INFINITY;
     // What comes next is a new device with the same name and the same ports: it remembers nothing.
     station.node = this.makeNode(station.name, station.index);
     this.connect(station, undefined);
@@ -362,7 +372,7 @@ export class World implements Host, Air {
     station.paused = undefined;
     this.connect(station, station.node);
     if (paused.wake) {
-      station.deadline = Number.POSITIVE_INFINITY;
+      this.deadlines[station.index] = Number.POSITIVE_INFINITY;
       station.node.step(TIMER, this.instant);
     }
     for (const end of station.ends.values()) this.tellCarrier(end);
@@ -371,6 +381,7 @@ export class World implements Host, Air {
   }
 
   private connect(station: Station, receiver: Node | undefined): void {
+    this.running[station.index] = receiver;
     for (const end of station.ends.values()) end.receiver = receiver;
   }
 
