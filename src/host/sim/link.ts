@@ -59,6 +59,13 @@ export interface Air {
 
 /** One port's side of a link: what is under the port of a node. */
 export class End implements Wire {
+  // The link's own properties, for the frames' sake (`follow`).
+  private up = true;
+  private delay = 0;
+  private octetTime = 0;
+  private queueTime = 0;
+  /** Whether arrival is nothing but serialisation and delay. */
+  private plain = true;
   /** When the wire is free again, in ns; not rounded, so that back-to-back frames go at exactly the rate. */
   private free = 0;
   private lastArrival = 0;
@@ -90,6 +97,7 @@ export class End implements Wire {
     seed: number,
   ) {
     this.rng = createRng(seed, "link", link.id, `${nodeName}:${port.name}`);
+    this.follow();
   }
 
   transmit(frame: Frame): void {
@@ -99,26 +107,35 @@ export class End implements Wire {
 
   /** When a frame sent at `now` (ns) arrives at the other ends; -1 when it never does. The queue is arithmetic. */
   private arrival(frame: Frame, now: number): number {
-    const { link, drops } = this;
-    if (!link.up) {
-      drops.down++;
+    if (!this.up) {
+      this.drops.down++;
       return -1;
     }
     const octets = frame.size;
     let leaves = now;
-    if (link.octetTime > 0) {
+    if (this.octetTime > 0) {
       const start = this.free > now ? this.free : now;
-      if (start - now > link.queueTime) {
-        drops.queue++;
+      if (start - now > this.queueTime) {
+        this.drops.queue++;
         return -1;
       }
       const wire = (octets > MINIMUM_FRAME ? octets : MINIMUM_FRAME) + WIRE_OVERHEAD;
-      this.free = start + wire * link.octetTime;
+      this.free = start + (wire * this.octetTime) / 1_000;
       leaves = Math.ceil(this.free - ROUNDING);
     }
     this.sent++;
     this.octets += octets;
-    return link.plain && !this.muted ? leaves + link.delay : this.disturbed(frame, leaves);
+    return this.plain ? leaves + this.delay : this.disturbed(frame, leaves);
+  }
+
+  /** Takes over what the link is like now: a frame then looks at its end only. */
+  follow(): void {
+    const { link } = this;
+    this.up = link.up;
+    this.delay = link.delay;
+    this.octetTime = link.octetTime;
+    this.queueTime = link.queueTime;
+    this.plain = link.jitter === 0 && link.loss === undefined && link.filters.length === 0 && !this.muted;
   }
 
   /** What is under way, from here or to here, is lost; nothing waits any more. */
@@ -162,25 +179,22 @@ export class Link {
   jitter: number;
   loss: Ratio | undefined;
   readonly filters: Filter[] = [];
-  /** Nanoseconds an octet takes on the wire; 0 without a rate. */
-  octetTime: number;
+  /** Picoseconds an octet takes on the wire; 0 without a rate. */
+  readonly octetTime: number;
   /** Nanoseconds of backlog that the queue holds. */
-  queueTime: number;
-  /** Whether arrival is nothing but serialisation and delay. */
-  plain = true;
+  readonly queueTime: number;
 
   constructor(options: LinkOptions) {
     this.id = options.id;
     this.delay = options.delay ?? 0;
     this.jitter = options.jitter ?? 0;
     this.loss = options.loss;
-    this.octetTime = options.rate === undefined ? 0 : 8e9 / options.rate;
-    this.queueTime = (options.queue ?? DEFAULT_QUEUE) * this.octetTime;
-    this.refresh();
+    this.octetTime = options.rate === undefined ? 0 : 8e12 / options.rate;
+    this.queueTime = ((options.queue ?? DEFAULT_QUEUE) * this.octetTime) / 1_000;
   }
 
-  /** Call after a change of jitter, loss or filters. */
+  /** To be called after any change: the ends take it over. */
   refresh(): void {
-    this.plain = this.jitter === 0 && this.loss === undefined && this.filters.length === 0;
+    for (const end of this.ends) end.follow();
   }
 }

@@ -255,9 +255,12 @@ export class World implements Host, Air {
         link.refresh();
         break;
       }
-      case "delay":
-        this.link(command.link).delay = command.delay;
+      case "delay": {
+        const link = this.link(command.link);
+        link.delay = command.delay;
+        link.refresh();
         break;
+      }
       case "filter": {
         const link = this.link(command.link);
         if (command.filter === undefined) link.filters.length = 0;
@@ -295,12 +298,15 @@ export class World implements Host, Air {
       const end = link.ends.find(({ nodeName, port }) => `${nodeName}:${port.name}` === side);
       assert(end !== undefined, `${side} is no end of ${link.id}`);
       end.muted = !up;
+      end.follow();
       return;
     }
     // A link that is healed is whole, whatever was done to one of its sides.
     if (up) for (const end of link.ends) end.muted = false;
-    if (link.up === up) return;
+    const changed = link.up !== up;
     link.up = up;
+    link.refresh();
+    if (!changed) return;
     if (!up) for (const end of link.ends) end.clear();
     for (const end of link.ends) this.tellCarrier(end);
   }
