@@ -21,18 +21,11 @@ const TAGGED = 2;
 /** Up to the node itself: the routed port of the VLAN. */
 const ROUTED = 3;
 
-/** What forwarding asks of a port, in one place. */
-interface Place {
-  readonly port: Port;
-  up: boolean;
-  /** The VLAN of untagged frames. */
-  untagged: Vlan | undefined;
-}
-
 /** A port as a member of one VLAN. */
 interface Exit {
-  readonly place: Place;
+  readonly port: Port;
   readonly mode: typeof UNTAGGED | typeof TAGGED | typeof ROUTED;
+  up: boolean;
 }
 
 /** One VLAN: who is in it, and how its frames leave. */
@@ -42,12 +35,14 @@ interface Vlan {
   readonly exits: Exit[];
   /** The same by port index. */
   readonly byPort: (Exit | undefined)[];
-  readonly routed: Place;
+  readonly routed: Exit;
 }
 
 export interface BridgeState {
-  /** By port index: the bridge's ports and the routed ones. */
-  readonly places: (Place | undefined)[];
+  /** By index: the bridge's ports and the routed ones. */
+  readonly ports: (Port | undefined)[];
+  /** By port index: the VLAN of untagged frames. */
+  readonly untagged: (Vlan | undefined)[];
   /** By VLAN identifier. */
   readonly vlans: (Vlan | undefined)[];
   readonly table: MacTable;
@@ -64,16 +59,15 @@ export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent> = {
 
   init(config, env) {
     const state: BridgeState = {
-      places: [],
+      ports: [],
+      untagged: [],
       vlans: [],
       table: new MacTable(config.table),
       unlearned: 0,
       ageing: Math.round(config.ageing / 1_000),
     };
     const names = [...config.ports, ...[...config.vlans.keys()].map(routedName)];
-    for (const port of names.map((name) => env.port(name))) {
-      state.places[port.index] = { port, up: false, untagged: undefined };
-    }
+    for (const port of names.map((name) => env.port(name))) state.ports[port.index] = port;
     for (const [vid, members] of config.vlans) addVlan(state, env, vid, members);
     return state;
   },
@@ -86,8 +80,8 @@ export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent> = {
       return false;
     }
     const { vid } = frame;
-    const vlan = vid === 0 ? state.places[port.index]?.untagged : state.vlans[vid];
-    if (vlan === undefined || vlan.byPort[port.index] === undefined) {
+    const vlan = vid === 0 ? state.untagged[port.index] : state.vlans[vid];
+    if (vlan === undefined || (vid !== 0 && vlan.byPort[port.index] === undefined)) {
       path.drop(port, "vlan");
       return false;
     }
@@ -97,7 +91,7 @@ export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent> = {
       if (to !== NONE) {
         const exit = vlan.byPort[to];
         if (to === port.index) path.drop(port, "same-port");
-        else if (exit === undefined || !exit.place.up) path.drop(port, "port-down");
+        else if (exit === undefined || !exit.up) path.drop(port, "port-down");
         else emit(vlan, exit, frame, path);
         return false;
       }
@@ -105,7 +99,7 @@ export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent> = {
     const { exits } = vlan;
     for (let i = 0; i < exits.length; i++) {
       const exit = exits[i] as Exit;
-      if (exit.place.up && exit.place.port !== port) emit(vlan, exit, frame, path);
+      if (exit.up && exit.port !== port) emit(vlan, exit, frame, path);
     }
     return false;
   },
@@ -140,30 +134,31 @@ function addVlan(
   vid: number,
   members: { readonly tagged: readonly string[]; readonly untagged: readonly string[] },
 ): void {
-  const placeOf = (name: string) => state.places[env.port(name).index] as Place;
-  const routed = placeOf(routedName(vid));
-  const vlan: Vlan = { vid, exits: [], byPort: [], routed };
-  for (const name of members.tagged) vlan.exits.push({ place: placeOf(name), mode: TAGGED });
-  for (const name of members.untagged) vlan.exits.push({ place: placeOf(name), mode: UNTAGGED });
+  const exitOf = (name: string, mode: Exit["mode"]): Exit => ({ port: env.port(name), mode, up: false });
+  const routed = exitOf(routedName(vid), ROUTED);
+  const exits = [
+    ...members.tagged.map((name) => exitOf(name, TAGGED)),
+    ...members.untagged.map((name) => exitOf(name, UNTAGGED)),
+  ];
   // Floods leave in the order of the ports, whatever the order of the lists.
-  vlan.exits.sort((a, b) => a.place.port.index - b.place.port.index);
-  vlan.exits.push({ place: routed, mode: ROUTED });
+  exits.sort((a, b) => a.port.index - b.port.index);
+  const vlan: Vlan = { vid, exits: [...exits, routed], byPort: [], routed };
   for (const exit of vlan.exits) {
-    vlan.byPort[exit.place.port.index] = exit;
-    if (exit.mode !== TAGGED) exit.place.untagged = vlan;
+    vlan.byPort[exit.port.index] = exit;
+    if (exit.mode !== TAGGED) state.untagged[exit.port.index] = vlan;
   }
   state.vlans[vid] = vlan;
   state.table.pin(vid, macBytes(env.mac(routed.port)), routed.port.index);
 }
 
-function emit(vlan: Vlan, { place, mode }: Exit, frame: Frame, path: Path): void {
+function emit(vlan: Vlan, { port, mode }: Exit, frame: Frame, path: Path): void {
   if (mode === UNTAGGED) {
-    path.down(place.port, frame.untagged());
+    path.down(port, frame.untagged());
   } else if (mode === ROUTED) {
-    path.up(place.port, frame.untagged());
+    path.up(port, frame.untagged());
   } else {
     // A priority that came with the frame is kept (IEEE 802.1Q §6.9.2).
-    path.down(place.port, frame.tagged(frame.tci < 0 ? vlan.vid : (frame.tci & 0xf000) | vlan.vid));
+    path.down(port, frame.tagged(frame.tci < 0 ? vlan.vid : (frame.tci & 0xf000) | vlan.vid));
   }
 }
 
@@ -202,20 +197,20 @@ function forget(
   const taken = state.table.remove(Math.floor(now / 1_000), gone);
   return taken.map(({ vlan, mac, port }) => ({
     kind: "event",
-    event: { type: "mac.aged", vlan, mac, port: state.places[port]?.port.name ?? "", origin: "local", reason },
+    event: { type: "mac.aged", vlan, mac, port: state.ports[port]?.name ?? "", origin: "local", reason },
   }));
 }
 
 function changeLink(state: BridgeState, port: Port, up: boolean, now: Instant): readonly Output<MacEvent>[] {
-  const place = state.places[port.index];
-  if (place === undefined) return NOTHING;
-  place.up = up;
+  if (state.ports[port.index] === undefined) return NOTHING;
   const outputs: Output<MacEvent>[] = up ? [] : forget(state, now, "link-down", (index) => index === port.index);
   for (const vlan of state.vlans) {
-    if (vlan === undefined) continue;
+    const exit = vlan?.byPort[port.index];
+    if (vlan === undefined || exit === undefined) continue;
+    exit.up = up;
     const { routed } = vlan;
     // A routed port is up as long as one port of its VLAN is.
-    const any = vlan.exits.some((exit) => exit.place !== routed && exit.place.up);
+    const any = vlan.exits.some((other) => other !== routed && other.up);
     if (any === routed.up) continue;
     routed.up = any;
     outputs.push({ kind: "link", port: routed.port, up: any });

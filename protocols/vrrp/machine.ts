@@ -10,6 +10,7 @@ import { review, reviewSoon } from "./review.ts";
 import { changeSource, timers } from "./router.ts";
 import {
   createState,
+  NO_OUTPUT,
   type Router,
   setAddresses,
   type Turn,
@@ -19,8 +20,6 @@ import {
 } from "./state.ts";
 
 type Change = Extract<VrrpOutput, { kind: "apply" }>["change"];
-
-const NO_OUTPUT: readonly VrrpOutput[] = [];
 
 export const vrrp: Machine<VrrpConfig, VrrpState, VrrpCommand, VrrpEvent, IpAddresses, Change> = {
   name: "vrrp",
@@ -76,8 +75,7 @@ function step(state: VrrpState, input: Input<VrrpCommand, IpAddresses>, now: Ins
       break;
   }
   const { out } = turn;
-  if (out.length === 0) return NO_OUTPUT;
-  turn.out = [];
+  turn.out = NO_OUTPUT;
   return out;
 }
 

@@ -18,13 +18,14 @@ import {
 } from "./codec.ts";
 import type { DropReason, VrrpMismatchEvent } from "./events.ts";
 import { authentication, groupOf } from "./frames.ts";
-import { forgetFrames, hearAdvert, OWNER } from "./router.ts";
+import { catchUp, countAdvert, forgetFrames, hearAdvert, OWNER } from "./router.ts";
 import {
   addressSet,
   type DropRecord,
   type Interface,
   MAX_PEERS_KEPT,
   type Peer,
+  put,
   type Remembered,
   type Router,
   type Table,
@@ -67,7 +68,12 @@ export function receive(turn: Turn, face: Interface, frame: Frame): void {
   for (let router = table.routers[vrid]; router !== undefined; router = router.twin) {
     const { last } = router;
     if (last !== undefined && (last.frame === frame || equalBytes(last.bytes, bytes))) {
-      accept(turn, router, last);
+      if (last.steady) {
+        last.repeats++;
+        last.heard = turn.now;
+      } else {
+        accept(turn, router, last);
+      }
       return;
     }
   }
@@ -79,21 +85,12 @@ export function receive(turn: Turn, face: Interface, frame: Frame): void {
 
 /** Everything that is the same for identical octets has been decided; what is left is to act on them. */
 function accept(turn: Turn, router: Router, heard: Remembered): void {
-  const { state } = router;
-  if (state !== "backup" && state !== "master") return;
-  const { now } = turn;
-  const { counters, config } = router;
-  const { advert, peer, checksumForms } = heard;
-  peer.heard = now;
-  peer.adverts++;
-  if (advert.version === 3) peer.heardV3 = now;
-  counters.advertsReceived++;
-  for (let i = 0; i < checksumForms.length; i++) counters.checksum[checksumForms[i] ?? "message"]++;
-  if (advert.priority === 0) counters.priorityZeroReceived++;
-  if (advert.interval !== config.interval) counters.intervalMismatches++;
-  if (!heard.sameAddresses) counters.addressListMismatches++;
+  if (router.state !== "backup" && router.state !== "master") return;
+  const { advert, checksumForms } = heard;
+  countAdvert(router, heard, 1, turn.now);
   followForm(router, advert, checksumForms[0], checksumForms.length);
-  hearAdvert(turn, router, advert.priority, advert.interval, heard.order);
+  const settled = hearAdvert(turn, router, advert.priority, advert.interval, heard.order);
+  heard.steady = settled && router.last === heard;
 }
 
 /** `checksum: auto`: as the last peer does it, so that a peer that knows one form only hears this router. */
@@ -176,6 +173,7 @@ function admit(
   frame: Frame,
 ): DropReason | undefined {
   if (router.state !== "backup" && router.state !== "master") return undefined;
+  catchUp(router);
   const { advert, checksumForms } = decoded;
   const same = addressSet(advert.addresses) === router.addressSet;
   const known = router.peers.get(packet.source);
@@ -191,7 +189,8 @@ function admit(
   peer.checksumForms = checksumForms;
   const order = compareOctets(ipBytes(packet.source), tableOf(router).primaryBytes);
   mention(turn, router, peer, advert, same, checksumForms);
-  router.last = { frame, bytes: frame.bytes, advert, checksumForms, order, sameAddresses: same, peer };
+  const heard = { heard: turn.now, repeats: 0, steady: false };
+  router.last = { frame, bytes: frame.bytes, advert, checksumForms, order, sameAddresses: same, peer, ...heard };
   accept(turn, router, router.last);
   return undefined;
 }
@@ -287,7 +286,7 @@ function say(
   if (peer.said.size >= MAX_SAID) peer.said.clear();
   peer.said.add(key);
   const { interface: name, vrid, family } = router.config;
-  turn.out.push({
+  put(turn, {
     kind: "event",
     event: { type: "vrrp.mismatch", interface: name, vrid, family, peer: peer.address, what, ours, theirs },
   });
@@ -308,7 +307,7 @@ function lose(
   record.quietUntil = (turn.now + QUIET) as Instant;
   const { family } = table;
   const event = { type: "vrrp.drop", interface: face.port.name, family, reason, count: record.count } as const;
-  turn.out.push({ kind: "event", event: vrid === undefined ? event : { ...event, vrid } });
+  put(turn, { kind: "event", event: vrid === undefined ? event : { ...event, vrid } });
 }
 
 function dropsOf(face: Interface, reason: DropReason): DropRecord {

@@ -21,7 +21,7 @@ import { type Duration, type Instant, ms, NEVER, us } from "../../src/core/time.
 import { hurry } from "./deadlines.ts";
 import type { StateReason, VrrpStateName } from "./events.ts";
 import { advertOutputs, announcements, macOf, routerAdvertisement } from "./frames.ts";
-import { type Router, type Turn, tableOf } from "./state.ts";
+import { put, type Remembered, type Router, type Turn, tableOf } from "./state.ts";
 
 /** RFC 9568 §5.2.4. */
 export const OWNER = 255;
@@ -62,6 +62,39 @@ function aimDownTimer(router: Router, now: Instant): void {
   router.downAt = (at > now ? at : now) as Instant;
 }
 
+/**
+ * A working master says the same again and again. That is only noted where octets are compared (`reception.ts`), and
+ * taken account of here before anything else looks at the router or changes it.
+ */
+export function catchUp(router: Router): void {
+  const { last } = router;
+  if (last === undefined || last.repeats === 0) return;
+  countAdvert(router, last, last.repeats, last.heard);
+  last.repeats = 0;
+  router.downFrom = last.heard;
+  aimDownTimer(router, last.heard);
+}
+
+/** The router is about to change: the next advert is judged by what it is then. */
+function unsettle(router: Router): void {
+  catchUp(router);
+  if (router.last !== undefined) router.last.steady = false;
+}
+
+/** Counts the same valid advert `times`, the last of which came at `at`. */
+export function countAdvert(router: Router, heard: Remembered, times: number, at: Instant): void {
+  const { counters, config } = router;
+  const { advert, peer, checksumForms } = heard;
+  peer.heard = at;
+  peer.adverts += times;
+  if (advert.version === 3) peer.heardV3 = at;
+  counters.advertsReceived += times;
+  for (const form of checksumForms) counters.checksum[form] += times;
+  if (advert.priority === 0) counters.priorityZeroReceived += times;
+  if (advert.interval !== config.interval) counters.intervalMismatches += times;
+  if (!heard.sameAddresses) counters.addressListMismatches += times;
+}
+
 /** To be called when any timer of the router has been set. */
 export function refresh(turn: Turn, router: Router): void {
   const { downAt, adverAt, rareAt } = router;
@@ -98,7 +131,7 @@ function say(turn: Turn, router: Router, to: VrrpStateName, reason: StateReason)
   const { state: from, config, priority } = router;
   router.state = to;
   const { interface: name, vrid, family } = config;
-  turn.out.push({
+  put(turn, {
     kind: "event",
     event: { type: "vrrp.state", interface: name, vrid, family, from, to, priority, reason },
   });
@@ -109,7 +142,7 @@ function say(turn: Turn, router: Router, to: VrrpStateName, reason: StateReason)
 /** Sends an advert of the current priority and sets Adver_Timer to Advertisement_Interval. */
 function advertise(turn: Turn, router: Router): void {
   router.memo ??= advertOutputs(router, router.priority, turn);
-  for (const output of router.memo) turn.out.push(output);
+  for (const output of router.memo) put(turn, output);
   router.counters.advertsSent += router.memo.length;
   router.advertSent = turn.now;
   router.adverAt = (turn.now + router.config.interval) as Instant;
@@ -131,13 +164,13 @@ export function answer(turn: Turn, router: Router): void {
 
 function release(turn: Turn, router: Router): void {
   const outputs = advertOutputs(router, 0, turn);
-  for (const output of outputs) turn.out.push(output);
+  for (const output of outputs) put(turn, output);
   router.counters.priorityZeroSent += outputs.length;
   router.counters.advertsSent += outputs.length;
 }
 
 function announce(turn: Turn, router: Router): void {
-  for (const output of announcements(router)) turn.out.push(output);
+  for (const output of announcements(router)) put(turn, output);
   router.announceAt =
     router.announcements++ < router.config.announceRepeat
       ? ((turn.now + router.config.announceEvery) as Instant)
@@ -148,7 +181,7 @@ function announce(turn: Turn, router: Router): void {
 function advertiseRouter(turn: Turn, router: Router): void {
   const output = routerAdvertisement(router);
   if (output === undefined || router.config.routerAdvertisement === undefined) return;
-  turn.out.push(output);
+  put(turn, output);
   router.routerAdvertAt = (turn.now + router.config.routerAdvertisement.interval) as Instant;
   setRare(router);
 }
@@ -157,7 +190,7 @@ function advertiseRouter(turn: Turn, router: Router): void {
 function apply(turn: Turn, router: Router, present: boolean): void {
   const { interface: port, vrid, family, addresses, virtualMac, accept } = router.config;
   router.applied = present;
-  turn.out.push({
+  put(turn, {
     kind: "apply",
     change: {
       type: "ip.virtual",
@@ -196,6 +229,7 @@ export function startup(turn: Turn, router: Router, reason: StateReason): void {
 
 /** To initialize or fault. A master whose adverts can still leave says priority 0 first (§6.4.3). */
 export function leave(turn: Turn, router: Router, to: "initialize" | "fault", reason: StateReason): void {
+  unsettle(router);
   const wasMaster = router.state === "master";
   stopTimers(router);
   if (wasMaster && router.interface.up) release(turn, router);
@@ -222,7 +256,7 @@ function wantMaster(turn: Turn, router: Router, reason: StateReason): void {
     if (again) {
       const { interface: name, vrid, family } = router.config;
       const event = { type: "vrrp.blocked", interface: name, vrid, family, group: group.name } as const;
-      turn.out.push({ kind: "event", event });
+      put(turn, { kind: "event", event });
     }
     refresh(turn, router);
     return;
@@ -275,24 +309,26 @@ function follow(turn: Turn, router: Router): void {
 /**
  * A valid advert for this router.
  * @param order of the sender's address against the local primary one: negative when lower, 0 when it is the same
+ * @returns whether all that it did was to set the down timer, so that the same advert again will do no more
  */
-export function hearAdvert(turn: Turn, router: Router, priority: number, interval: Duration, order: number): void {
-  if (router.state === "backup") hearAsBackup(turn, router, priority, interval);
-  else if (router.state === "master") hearAsMaster(turn, router, priority, interval, order);
+export function hearAdvert(turn: Turn, router: Router, priority: number, interval: Duration, order: number): boolean {
+  if (router.state === "backup") return hearAsBackup(turn, router, priority, interval);
+  if (router.state === "master") hearAsMaster(turn, router, priority, interval, order);
+  return false;
 }
 
-function hearAsBackup(turn: Turn, router: Router, priority: number, interval: Duration): void {
+function hearAsBackup(turn: Turn, router: Router, priority: number, interval: Duration): boolean {
   const { now } = turn;
   if (priority === 0) {
     // §6.4.2: the interval of a release is not learned.
     setDownTimer(router, now, "priority-zero");
     refresh(turn, router);
-    return;
+    return false;
   }
   const lower = priority < router.priority;
   if (lower && holdsBack(turn, router)) {
     router.lowerHeard = now;
-    return;
+    return false;
   }
   if (!lower) {
     if (router.rareAt !== NEVER) setPreemption(router, NEVER);
@@ -302,6 +338,7 @@ function hearAsBackup(turn: Turn, router: Router, priority: number, interval: Du
   router.masterInterval = interval;
   setDownTimer(router, now, "master-timeout");
   refresh(turn, router);
+  return router.rareAt === NEVER && !router.preempting;
 }
 
 /** Whether a lower advert is passed over, so that the down timer runs on (§6.4.2). Starts the preemption delay. */
@@ -332,9 +369,13 @@ function hearAsMaster(turn: Turn, router: Router, priority: number, interval: Du
 /** Sees to everything of this router that is due. */
 export function timers(turn: Turn, router: Router): void {
   const { now } = turn;
+  catchUp(router);
   if (router.adverAt <= now) adverTimer(turn, router);
   if (router.rareAt <= now) rareTimers(turn, router);
-  if (router.downAt <= now) downTimer(turn, router);
+  if (router.downAt <= now) {
+    unsettle(router);
+    downTimer(turn, router);
+  }
   refresh(turn, router);
 }
 
@@ -375,18 +416,19 @@ function downTimer(turn: Turn, router: Router): void {
 function sayStalled(turn: Turn, router: Router, late: number): void {
   const { interface: name, vrid, family } = router.config;
   const event = { type: "vrrp.stalled", interface: name, vrid, family, late: late / 1_000_000 } as const;
-  turn.out.push({ kind: "event", event });
+  put(turn, { kind: "event", event });
 }
 
 /** The effective priority changes while it runs: timers are shifted, and a master says it at once. */
 export function setPriority(turn: Turn, router: Router, priority: number, reason: "command" | "tracking" | "drain") {
   if (router.priority === priority) return;
+  unsettle(router);
   const { interface: name, vrid, family } = router.config;
   const from = router.priority;
   router.priority = priority;
   forgetFrames(router);
   const event = { type: "vrrp.priority", interface: name, vrid, family, from, priority, reason } as const;
-  turn.out.push({ kind: "event", event });
+  put(turn, { kind: "event", event });
   if (router.state === "backup" && !router.listening && router.wants === undefined && router.downAt !== NEVER) {
     aimDownTimer(router, turn.now);
   } else if (router.state === "master") {
@@ -397,6 +439,7 @@ export function setPriority(turn: Turn, router: Router, priority: number, reason
 
 /** The address that adverts come from is another one, or the interface's MAC is. */
 export function changeSource(turn: Turn, router: Router): void {
+  unsettle(router);
   forgetFrames(router);
   router.last = undefined;
   if (router.state === "master" && tableOf(router).primary !== undefined) {

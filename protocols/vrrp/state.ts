@@ -39,6 +39,11 @@ export interface Remembered {
   readonly order: number;
   readonly sameAddresses: boolean;
   readonly peer: Peer;
+  /** Whether hearing it again would only set the down timer again: then it is noted here, and `catchUp` does the rest. */
+  steady: boolean;
+  /** How often it was heard since, and when last. */
+  repeats: number;
+  heard: Instant;
 }
 
 /** As RFC 6527 counts them, and which checksum form peers use. */
@@ -170,7 +175,19 @@ export interface VrrpState {
   /** Of the input that is being worked on. */
   now: Instant;
   /** What comes out of it. */
-  out: VrrpOutput[];
+  out: readonly VrrpOutput[];
+}
+
+/**
+ * What `out` is between inputs. A fresh array for each input would hang on a state that is old, and the collector of
+ * young garbage would have to keep it.
+ */
+export const NO_OUTPUT: readonly VrrpOutput[] = [];
+
+/** Adds to what comes out of the input that is being worked on. */
+export function put(turn: Turn, output: VrrpOutput): void {
+  if (turn.out === NO_OUTPUT) turn.out = [output];
+  else (turn.out as VrrpOutput[]).push(output);
 }
 
 /** The state while an input is being worked on: `now` is its time, `out` takes what it brings about. */
@@ -218,7 +235,7 @@ export function createState(config: VrrpConfig, env: Env): VrrpState {
   });
   const ipPort = env.port(IP_PORT);
   const now = instant(0);
-  return { node: env.node, ipPort, routers, interfaces, byName, objects, heap, reviewAt: NEVER, now, out: [] };
+  return { node: env.node, ipPort, routers, interfaces, byName, objects, heap, reviewAt: NEVER, now, out: NO_OUTPUT };
 }
 
 function newTable(family: Family): Table {

@@ -2,7 +2,7 @@
 import type { Mac } from "./addr.ts";
 import type { Frame } from "./frame.ts";
 import type { Rng } from "./rng.ts";
-import type { Instant } from "./time.ts";
+import { type Instant, NEVER } from "./time.ts";
 
 /** One port of a node; identity is the object, `index` is its place in the node's tables. */
 export interface Port {
@@ -112,8 +112,8 @@ export class Mounted {
   readonly owns: readonly Port[];
   readonly uses: readonly Port[];
   readonly relay: AnyMachine["relay"];
-  /** Its place among the machines of its node, which sets it. */
-  index = 0;
+  /** When it wants its timer, as of its last step: its node is woken without a look into the states of all. */
+  due: Instant = NEVER;
 
   constructor(machine: AnyMachine, config: unknown, env: Env) {
     const use = machine.ports(config);

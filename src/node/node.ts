@@ -19,16 +19,18 @@ const MAX_DEPTH = 64;
 /** Of an alarm that has rung; equal to none that can be asked for. */
 const RUNG = Number.NaN as Instant;
 
+const NOBODY: readonly Mounted[] = [];
 const TIMER: Input = { kind: "timer" };
 
 interface NodePort extends Port {
   /** The machine that provides the port; undefined for one with a wire. */
   owner: Mounted | undefined;
-  /** The machines that use it and say which frames are theirs, and those that take the others; in configuration order. */
-  readonly claimers: Mounted[];
-  readonly relays: Mounted[];
-  /** The relay that is the only user, as on most ports of a switch. */
-  sole: Mounted | undefined;
+  /**
+   * The first machine that is asked about a frame from below, and the others: those that say which frames are theirs,
+   * then those that take what is nobody's, each in configuration order. Most ports have one user.
+   */
+  first: Mounted | undefined;
+  others: readonly Mounted[];
   /** What the host put under it. */
   wire: Wire | undefined;
   up: boolean;
@@ -59,6 +61,8 @@ const turn = {
   depth: 0,
   /** The machine whose relay is running. */
   relaying: undefined as Mounted | undefined,
+  /** Whether a machine wants its timer at another time than before. */
+  moved: false,
   /** Events that siblings have yet to hear. */
   pending: [] as Said[],
 };
@@ -67,15 +71,21 @@ function begin(now: Instant): void {
   turn.now = now;
   turn.deliveries = 0;
   turn.depth = 0;
+  turn.moved = false;
   if (turn.pending.length > 0) turn.pending.length = 0;
+}
+
+function look(machine: Mounted): void {
+  const due = machine.deadline();
+  if (due === machine.due) return;
+  machine.due = due;
+  turn.moved = true;
 }
 
 export class Node implements Env, Path {
   readonly node: string;
   readonly id: number;
   readonly machines: Mounted[] = [];
-  /** Of each machine, as of its last step: a node is woken without a look into the states of all. */
-  private readonly deadlines: Instant[] = [];
   /** Frames that went nowhere, by reason. */
   readonly drops = new Map<string, number>();
   private readonly ports: NodePort[] = [];
@@ -85,6 +95,8 @@ export class Node implements Env, Path {
   private readonly log: Log;
   private readonly options: NodeOptions;
   private alarm: Instant = NEVER;
+  /** Machines have been mounted, and the host has not heard of their deadlines. */
+  private fresh = false;
 
   constructor(options: NodeOptions, host: Host, log: Log) {
     this.options = options;
@@ -111,10 +123,10 @@ export class Node implements Env, Path {
   // --- building ---
 
   mount(machines: readonly Mounted[]): void {
+    this.fresh = true;
     for (const machine of machines) {
-      machine.index = this.machines.length;
       this.machines.push(machine);
-      this.deadlines.push(machine.deadline());
+      machine.due = machine.deadline();
       for (const port of machine.owns) {
         const owned = this.at(port);
         assert(owned.owner === undefined, `port ${port.name} of ${this.node} has two owners`);
@@ -122,8 +134,9 @@ export class Node implements Env, Path {
       }
       for (const port of new Set(machine.uses)) {
         const used = this.at(port);
-        (machine.relay === undefined ? used.claimers : used.relays).push(machine);
-        used.sole = used.claimers.length === 0 && used.relays.length === 1 ? used.relays[0] : undefined;
+        const users = [...(used.first === undefined ? [] : [used.first]), ...used.others, machine];
+        const claimers = users.filter(({ relay }) => relay === undefined);
+        [used.first, ...used.others] = [...claimers, ...users.filter(({ relay }) => relay !== undefined)];
       }
       for (const type of machine.machine.hears ?? []) {
         const list = this.hearers.get(type);
@@ -156,10 +169,10 @@ export class Node implements Env, Path {
   /** When the earliest machine wants its timer. */
   deadline(): Instant {
     let first: Instant = NEVER;
-    const { deadlines } = this;
-    for (let i = 0; i < deadlines.length; i++) {
-      const at = deadlines[i] as Instant;
-      if (at < first) first = at;
+    const { machines } = this;
+    for (let i = 0; i < machines.length; i++) {
+      const { due } = machines[i] as Mounted;
+      if (due < first) first = due;
     }
     return first;
   }
@@ -179,10 +192,12 @@ export class Node implements Env, Path {
         break;
       case "timer":
         for (let i = 0; i < this.machines.length; i++) {
-          if ((this.deadlines[i] as Instant) <= now) this.run(this.machines[i] as Mounted, TIMER);
+          const machine = this.machines[i] as Mounted;
+          if (machine.due <= now) this.run(machine, TIMER);
         }
         // It has rung: whatever is wanted next, the same time or none, the host is told.
         if (this.alarm <= now) this.alarm = RUNG;
+        turn.moved = true;
         break;
       case "command":
         for (const machine of this.machines) {
@@ -216,13 +231,9 @@ export class Node implements Env, Path {
   // --- the data plane (Path) ---
 
   up(port: Port, frame: Frame): void {
-    const { claimers, relays, sole } = port as NodePort;
-    if (sole !== undefined) {
-      this.offer(sole, port, frame);
-      return;
-    }
-    for (let i = 0; i < claimers.length; i++) if (this.offer(claimers[i] as Mounted, port, frame)) return;
-    for (let i = 0; i < relays.length; i++) this.offer(relays[i] as Mounted, port, frame);
+    const { first, others } = port as NodePort;
+    if (first === undefined || this.offer(first, port, frame)) return;
+    for (let i = 0; i < others.length; i++) if (this.offer(others[i] as Mounted, port, frame)) return;
   }
 
   down(port: Port, frame: Frame): void {
@@ -252,7 +263,7 @@ export class Node implements Env, Path {
 
   // --- dispatch ---
 
-  /** @returns whether the machine claimed it */
+  /** @returns whether the frame is this machine's alone */
   private offer(machine: Mounted, port: Port, frame: Frame): boolean {
     const { relay } = machine;
     if (relay !== undefined) {
@@ -263,11 +274,11 @@ export class Node implements Env, Path {
       const wanted = relay(machine.state, port, frame, turn.now, this);
       turn.depth--;
       turn.relaying = outer;
-      if (turn.deliveries !== deliveries) this.deadlines[machine.index] = machine.deadline();
-      if (!wanted) return false;
-    } else if (!machine.machine.claims?.(machine.state, port, frame)) {
+      if (turn.deliveries !== deliveries) look(machine);
+      if (wanted) this.run(machine, { kind: "frame", port, frame });
       return false;
     }
+    if (!machine.machine.claims?.(machine.state, port, frame)) return false;
     this.run(machine, { kind: "frame", port, frame });
     return true;
   }
@@ -275,7 +286,7 @@ export class Node implements Env, Path {
   private run(machine: Mounted, input: Input): void {
     if (++turn.deliveries > MAX_DELIVERIES || ++turn.depth > MAX_DEPTH) this.circles(machine);
     const outputs = machine.step(input, turn.now);
-    this.deadlines[machine.index] = machine.deadline();
+    look(machine);
     for (let i = 0; i < outputs.length; i++) this.perform(machine, outputs[i] as Output);
     turn.depth--;
   }
@@ -315,7 +326,9 @@ export class Node implements Env, Path {
   private setLink(port: NodePort, up: boolean): void {
     if (port.up === up) return;
     port.up = up;
-    for (const machine of [...port.relays, ...port.claimers]) this.run(machine, { kind: "link", port, up });
+    for (const machine of this.machines) {
+      if (machine === port.first || port.others.includes(machine)) this.run(machine, { kind: "link", port, up });
+    }
   }
 
   private tell(from: Mounted | undefined, event: Event | Change): void {
@@ -332,6 +345,8 @@ export class Node implements Env, Path {
       this.tell(from, event);
     }
     if (pending.length > 0) pending.length = 0;
+    if (!turn.moved && !this.fresh) return;
+    this.fresh = false;
     const alarm = this.deadline();
     if (alarm === this.alarm) return;
     this.alarm = alarm;
@@ -352,9 +367,8 @@ export class Node implements Env, Path {
       name,
       index: this.ports.length,
       owner: undefined,
-      claimers: [],
-      relays: [],
-      sole: undefined,
+      first: undefined,
+      others: NOBODY,
       wire: undefined,
       up: false,
     };

@@ -13,6 +13,7 @@ import { schema } from "../../protocols/vrrp/config.ts";
 import type { VrrpCommand } from "../../protocols/vrrp/events.ts";
 import { advertFrame } from "../../protocols/vrrp/frames.ts";
 import { vrrp } from "../../protocols/vrrp/machine.ts";
+import { catchUp } from "../../protocols/vrrp/router.ts";
 import type { Router, VrrpOutput, VrrpState } from "../../protocols/vrrp/state.ts";
 import { familyOf, type Ip, type Mac, macFrom, parseIp } from "../../src/core/addr.ts";
 import { assert } from "../../src/core/assert.ts";
@@ -97,6 +98,7 @@ export class Bench {
   router(index = 0): Router {
     const router = this.state.routers[index];
     assert(router !== undefined, "no such router");
+    catchUp(router);
     return router;
   }
 

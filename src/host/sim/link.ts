@@ -59,7 +59,18 @@ export interface Air {
 
 /** One port's side of a link: what is under the port of a node. */
 export class End implements Wire {
-  // The link's own properties, for the frames' sake (`follow`).
+  // What an arriving frame asks for stands together, then what a leaving one does.
+  /** Grows whenever frames under way are lost; an arrival of an earlier generation is no more. */
+  generation = 0;
+  received = 0;
+  /** The other end of a cable; undefined on a segment. */
+  peer: End | undefined = undefined;
+  /** The node behind it while that runs; undefined while it is off or paused. */
+  receiver: Node | undefined = undefined;
+  /** Of the node as it is now; a node that was switched off and on has new ones. */
+  port: Port;
+
+  // The link's own properties, as `follow` has found them.
   private up = true;
   private delay = 0;
   private octetTime = 0;
@@ -68,34 +79,31 @@ export class End implements Wire {
   private plain = true;
   /** When the wire is free again, in ns; not rounded, so that back-to-back frames go at exactly the rate. */
   private free = 0;
+  /** Frames, and their octets, that went onto the wire. */
+  sent = 0;
+  octets = 0;
+  private readonly air: Air;
+  /** Its place among all ends of the world. */
+  readonly index: number;
+
   private lastArrival = 0;
   private readonly rng: Rng;
   /** Frames from here are lost without anybody noticing: a broken fibre, not a missing carrier. */
   muted = false;
-  /** Grows whenever frames under way are lost; an arrival of an earlier generation is no more. */
-  generation = 0;
-  /** Frames, and their octets, that went onto the wire. */
-  sent = 0;
-  octets = 0;
-  received = 0;
   readonly drops: LinkDrops = { down: 0, queue: 0, loss: 0, filter: 0, cut: 0 };
 
-  /** The other end of a cable; undefined on a segment. */
-  peer: End | undefined;
-  /** The node behind it while that runs; undefined while it is off or paused. */
-  receiver: Node | undefined;
-
   constructor(
-    private readonly air: Air,
+    air: Air,
     readonly link: Link,
-    /** Its place among all ends of the world. */
-    readonly index: number,
+    index: number,
     readonly node: number,
     readonly nodeName: string,
-    /** Of the node as it is now; a node that was switched off and on has new ones. */
-    public port: Port,
+    port: Port,
     seed: number,
   ) {
+    this.air = air;
+    this.index = index;
+    this.port = port;
     this.rng = createRng(seed, "link", link.id, `${nodeName}:${port.name}`);
     this.follow();
   }

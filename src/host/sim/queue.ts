@@ -44,6 +44,11 @@ class Heap {
     return this.time[0] as number;
   }
 
+  /** Its sequence number; only when size > 0. */
+  firstSequence(): number {
+    return this.sequence[0] as number;
+  }
+
   push(time: number, sequence: number, slot: number): void {
     if (this.size === this.time.length) this.grow();
     const { time: times, sequence: sequences, slot: slots } = this;
@@ -106,6 +111,61 @@ class Heap {
   }
 }
 
+/** How far an event may be out of order in its bucket to be put right in place; beyond that the heap takes it. */
+const MAX_SHIFT = 48;
+
+/**
+ * The events of one bucket, the first of them last. A bucket's list gives the youngest first, and the younger are mostly
+ * the later, so that adding is appending: bursts of one time, as switches make them, need no heap.
+ */
+class Run {
+  size = 0;
+  private time = new Float64Array(256);
+  private sequence = new Float64Array(256);
+  private slot = new Int32Array(256);
+
+  first(): number {
+    return this.time[this.size - 1] as number;
+  }
+
+  firstSequence(): number {
+    return this.sequence[this.size - 1] as number;
+  }
+
+  pop(): number {
+    return this.slot[--this.size] as number;
+  }
+
+  /** @returns false when its place is too far away. */
+  add(time: number, sequence: number, slot: number): boolean {
+    if (this.size === this.time.length) this.grow();
+    const { time: times, sequence: sequences, slot: slots } = this;
+    let at = this.size;
+    const least = at - MAX_SHIFT;
+    while (at > 0) {
+      const before = times[at - 1] as number;
+      if (before > time || (before === time && (sequences[at - 1] as number) > sequence)) break;
+      if (--at < least) return false;
+    }
+    for (let i = this.size; i > at; i--) {
+      times[i] = times[i - 1] as number;
+      sequences[i] = sequences[i - 1] as number;
+      slots[i] = slots[i - 1] as number;
+    }
+    times[at] = time;
+    sequences[at] = sequence;
+    slots[at] = slot;
+    this.size++;
+    return true;
+  }
+
+  private grow(): void {
+    this.time = enlarged(this.time, new Float64Array(this.time.length * 2));
+    this.sequence = enlarged(this.sequence, new Float64Array(this.sequence.length * 2));
+    this.slot = enlarged(this.slot, new Int32Array(this.slot.length * 2));
+  }
+}
+
 function enlarged<A extends Float64Array | Int32Array>(from: A, to: A): A {
   to.set(from);
   return to;
@@ -122,9 +182,10 @@ export class EventQueue {
   private slot = 0;
 
   private sequence = 0;
+  private readonly run = new Run();
   private readonly near = new Heap();
   private readonly far = new Heap();
-  /** Number of the bucket whose events are in `near`. */
+  /** Number of the bucket whose events are in `run`, or in `near` where they came late. */
   private bucket = 0;
   private inWheel = 0;
   private readonly heads = new Int32Array(BUCKETS).fill(-1);
@@ -168,9 +229,8 @@ export class EventQueue {
 
   /** Takes the first event at or before `limit` (ns) into the fields; false when there is none. */
   next(limit: number): boolean {
-    if (this.near.size === 0 && !this.advance()) return false;
-    if (this.near.first() > limit) return false;
-    const slot = this.near.pop();
+    if (this.size === 0 || this.peek() > limit) return false;
+    const slot = this.runIsFirst() ? this.run.pop() : this.near.pop();
     const { words } = this;
     this.slot = slot;
     this.time = this.doubles[slot * DOUBLES] as number;
@@ -190,8 +250,19 @@ export class EventQueue {
 
   /** Time of the first event, in ns; infinity when there is none. */
   peek(): number {
-    if (this.near.size === 0 && !this.advance()) return Number.POSITIVE_INFINITY;
-    return this.near.first();
+    const { run, near } = this;
+    if (run.size === 0) {
+      if (near.size > 0) return near.first();
+      if (!this.advance()) return Number.POSITIVE_INFINITY;
+    }
+    return this.runIsFirst() ? run.first() : near.first();
+  }
+
+  private runIsFirst(): boolean {
+    const { run, near } = this;
+    if (run.size === 0 || near.size === 0) return run.size > 0;
+    const difference = run.first() - near.first();
+    return difference < 0 || (difference === 0 && run.firstSequence() < near.firstSequence());
   }
 
   /** Moves on to the next bucket that has events. */
@@ -217,7 +288,9 @@ export class EventQueue {
     this.occupied[index >> 5] = (this.occupied[index >> 5] as number) & ~(1 << (index & 31));
     while (slot >= 0) {
       const following = this.words[slot * WORDS + NEXT] as number;
-      this.intoNear(slot);
+      const time = this.doubles[slot * DOUBLES] as number;
+      const sequence = this.doubles[slot * DOUBLES + SEQUENCE] as number;
+      if (!this.run.add(time, sequence, slot)) this.near.push(time, sequence, slot);
       this.inWheel--;
       slot = following;
     }
