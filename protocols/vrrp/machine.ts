@@ -76,6 +76,7 @@ function step(state: VrrpState, input: Input<VrrpCommand, IpAddresses>, now: Ins
   }
   const { out } = turn;
   turn.out = NO_OUTPUT;
+  turn.borrowed = false;
   return out;
 }
 

@@ -21,7 +21,7 @@ import { type Duration, type Instant, ms, NEVER, us } from "../../src/core/time.
 import { hurry } from "./deadlines.ts";
 import type { StateReason, VrrpStateName } from "./events.ts";
 import { advertOutputs, announcements, macOf, routerAdvertisement } from "./frames.ts";
-import { put, type Remembered, type Router, type Turn, tableOf } from "./state.ts";
+import { put, putAll, type Remembered, type Router, type Turn, tableOf } from "./state.ts";
 
 /** RFC 9568 §5.2.4. */
 export const OWNER = 255;
@@ -142,7 +142,7 @@ function say(turn: Turn, router: Router, to: VrrpStateName, reason: StateReason)
 /** Sends an advert of the current priority and sets Adver_Timer to Advertisement_Interval. */
 function advertise(turn: Turn, router: Router): void {
   router.memo ??= advertOutputs(router, router.priority, turn);
-  for (const output of router.memo) put(turn, output);
+  putAll(turn, router.memo);
   router.counters.advertsSent += router.memo.length;
   router.advertSent = turn.now;
   router.adverAt = (turn.now + router.config.interval) as Instant;
@@ -164,13 +164,13 @@ export function answer(turn: Turn, router: Router): void {
 
 function release(turn: Turn, router: Router): void {
   const outputs = advertOutputs(router, 0, turn);
-  for (const output of outputs) put(turn, output);
+  putAll(turn, outputs);
   router.counters.priorityZeroSent += outputs.length;
   router.counters.advertsSent += outputs.length;
 }
 
 function announce(turn: Turn, router: Router): void {
-  for (const output of announcements(router)) put(turn, output);
+  putAll(turn, announcements(router));
   router.announceAt =
     router.announcements++ < router.config.announceRepeat
       ? ((turn.now + router.config.announceEvery) as Instant)

@@ -176,6 +176,8 @@ export interface VrrpState {
   now: Instant;
   /** What comes out of it. */
   out: readonly VrrpOutput[];
+  /** Whether `out` is somebody's list that must not grow. */
+  borrowed: boolean;
 }
 
 /**
@@ -186,8 +188,19 @@ export const NO_OUTPUT: readonly VrrpOutput[] = [];
 
 /** Adds to what comes out of the input that is being worked on. */
 export function put(turn: Turn, output: VrrpOutput): void {
-  if (turn.out === NO_OUTPUT) turn.out = [output];
+  if (turn.out === NO_OUTPUT || turn.borrowed) turn.out = [...turn.out, output];
   else (turn.out as VrrpOutput[]).push(output);
+  turn.borrowed = false;
+}
+
+/** Adds a list that stays as it is; where it is all that comes out, without a copy. */
+export function putAll(turn: Turn, outputs: readonly VrrpOutput[]): void {
+  if (turn.out === NO_OUTPUT) {
+    turn.out = outputs;
+    turn.borrowed = true;
+  } else {
+    for (const output of outputs) put(turn, output);
+  }
 }
 
 /** The state while an input is being worked on: `now` is its time, `out` takes what it brings about. */
@@ -235,7 +248,19 @@ export function createState(config: VrrpConfig, env: Env): VrrpState {
   });
   const ipPort = env.port(IP_PORT);
   const now = instant(0);
-  return { node: env.node, ipPort, routers, interfaces, byName, objects, heap, reviewAt: NEVER, now, out: NO_OUTPUT };
+  return {
+    node: env.node,
+    ipPort,
+    routers,
+    interfaces,
+    byName,
+    objects,
+    heap,
+    reviewAt: NEVER,
+    now,
+    out: NO_OUTPUT,
+    borrowed: false,
+  };
 }
 
 function newTable(family: Family): Table {
