@@ -97,14 +97,20 @@ async function replayCapture({ name, stream }: Octets, json: boolean): Promise<n
     void printJson({ t: virtualSeconds, type: "summary", events, frames, virtualSeconds, wallSeconds, ...counts, ok });
   } else if (ok || frames > 0) {
     void print(`\n${frames} frames in ${virtualSeconds} s${listed(census, ": ")}`);
-    void print(
-      `${tally.types.get("vrrp.master") ?? 0} changes of master, ${sum(tally.drops)} broken frames${listed(tally.drops, ": ")}, ` +
-        `${sum(tally.anomalies)} anomalies${listed(tally.anomalies, ": ")}`,
-    );
+    const found = [
+      many(tally.types.get("vrrp.master") ?? 0, "change", "changes", " of master"),
+      many(sum(tally.drops), "broken frame", "broken frames", listed(tally.drops, ": ")),
+      many(sum(tally.anomalies), "anomaly", "anomalies", listed(tally.anomalies, ": ")),
+    ];
+    void print(found.join(", "));
   }
   if (failure === undefined) return OK;
   tell(`${name}: ${failure.message}`);
   return INVALID;
+}
+
+function many(number: number, one: string, more: string, rest: string): string {
+  return `${number} ${number === 1 ? one : more}${rest}`;
 }
 
 function count(tally: Tally, event: Event): void {

@@ -13,7 +13,7 @@ import { below, createRng, type Rng } from "../../src/core/rng.ts";
 import { type Json, recordsOf, type Sidecar, sidecars, truthOf } from "../support/ground-truth.ts";
 
 /** Mutated frames that the fuzz makes; a million takes less than a minute. */
-const FUZZED = Number(process.env["HOTPAIR_FUZZ"] ?? 50_000);
+const FUZZED = Number(process.env["HOTPAIR_FUZZ"] ?? 1_000_000);
 
 /** What a sidecar says about a frame that we say too. `info` is prose, `link` is where the recorder stood. */
 const LAYERS = [
