@@ -18,7 +18,7 @@ import {
 } from "./codec.ts";
 import type { DropReason, VrrpMismatchEvent } from "./events.ts";
 import { authentication, groupOf } from "./frames.ts";
-import { catchUp, countAdvert, forgetFrames, hearAdvert, OWNER } from "./router.ts";
+import { forgetFrames, hearAdvert, OWNER } from "./router.ts";
 import {
   addressSet,
   type DropRecord,
@@ -32,6 +32,7 @@ import {
   type Turn,
   tableOf,
 } from "./state.ts";
+import { catchUp, countAdvert } from "./timing.ts";
 
 /** Drops of one interface and reason are said at most this often; all are counted. */
 const QUIET = sec(1);
