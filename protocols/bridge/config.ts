@@ -3,9 +3,6 @@ import { z } from "zod";
 import { type Duration, ms, sec } from "../../src/core/time.ts";
 import { durationWithin, portName } from "../../src/node/units.ts";
 
-/** VLAN identifiers that a port can be in: IEEE 802.1Q §9.6 keeps 0 and 4095. */
-export const FIRST_VID = 1;
-export const LAST_VID = 4094;
 /** IEEE 802.1Q table 8-6: the recommended ageing time. */
 const DEFAULT_AGEING = "300s";
 /** The longest of the same table is 1,000,000 s. DEPARTS: the shortest is not 10 s, so that labs need not wait. */
@@ -27,6 +24,7 @@ const members = z
   })
   .describe("the members of one VLAN");
 
+/** IEEE 802.1Q §9.6 keeps 0 and 4095. */
 const vid = z.string().regex(/^(?:[1-9]\d{0,2}|[1-3]\d{3}|40[0-8]\d|409[0-4])$/, "a VLAN identifier, 1..4094");
 
 export const bridgeSchema = z

@@ -33,9 +33,6 @@ export const AUTHENTICATION_HEADER = 51;
 const FIXED = 8;
 const AUTH_DATA = 8;
 const TYPE_ADVERTISEMENT = 1;
-/** Octets of the longest advert: 255 IPv6 addresses. */
-export const LONGEST_ADVERT = FIXED + 255 * 16;
-export const MAX_INTERVAL_CS = 4095;
 
 export interface AdvertV3 {
   readonly version: 3;
