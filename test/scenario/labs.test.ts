@@ -33,6 +33,9 @@ it("there is a lab for each situation", () => {
     "dual-stack.yaml",
     "failover.yaml",
     "filtered.yaml",
+    "lacp-fallback.yaml",
+    "lacp-pair.yaml",
+    "lacp-standby.yaml",
     "load-sharing.yaml",
     "partition.yaml",
     "preempt.yaml",
@@ -71,7 +74,7 @@ describe.each(labs)("%s", (file) => {
     expect(run(lab, { end }, true).lines.join("\n") === first.lines.join("\n")).toBe(true);
     const facts = run(lab, { end });
     expect(facts.result).toEqual(first.result);
-    const elections = (lines: readonly string[]) => lines.filter((line) => line.includes('"type":"vrrp.'));
+    const elections = (lines: readonly string[]) => lines.filter((line) => /"type":"(vrrp|lacp)\./.test(line));
     expect(elections(facts.lines).length).toBeGreaterThan(0);
     expect(elections(first.lines)).toEqual(elections(facts.lines));
   });

@@ -1,0 +1,22 @@
+/** Link aggregation: IEEE 802.1AX clause 6, with LACP version 1 and the Marker protocol. */
+import { mount } from "../../src/core/machine.ts";
+import type { Protocol } from "../../src/node/protocol.ts";
+import { check, compare } from "./check.ts";
+import { command, type LacpConfig, schema } from "./config.ts";
+import { expect } from "./expect.ts";
+import { invariants } from "./invariants.ts";
+import { lacp } from "./machine.ts";
+import { describe } from "./view.ts";
+
+export const lacpProtocol: Protocol<LacpConfig> = {
+  name: "lacp",
+  key: "lacp",
+  schema,
+  command,
+  expect,
+  mount: (config, _node, env) => [mount(lacp, config, env)],
+  check,
+  compare,
+  describe,
+  invariants,
+};

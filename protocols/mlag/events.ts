@@ -1,0 +1,183 @@
+/** What the M-LAG machine says: to people and views, and to the machines of its node that carry out what it decides. */
+import type { Mac } from "../../src/core/addr.ts";
+
+/** Every reason of this protocol; `docs/mlag-reasons.md` explains each. */
+export const MLAG_REASONS = [
+  "start",
+  "hello",
+  "session-lost",
+  "peer-link-down",
+  "heartbeat-timeout",
+  "one-way",
+  "domain-mismatch",
+  "version-mismatch",
+  "same-system",
+  "goodbye",
+  "peer-goodbye",
+  "lower-priority",
+  "lower-mac",
+  "sticky",
+  "preempted",
+  "peer-alive",
+  "peer-dead",
+  "peer-silent",
+  "split",
+  "auto-recovery",
+  "heard",
+  "keepalive-timeout",
+  "keepalive-link-down",
+  "local-up",
+  "local-down",
+  "peer-up",
+  "peer-down",
+  "isolation-pending",
+  "isolation-acknowledged",
+  "isolation-cap",
+  "syncing",
+  "restore-delay",
+  "restored",
+  "dampened",
+  "maintenance",
+  "operator",
+  "type-1-mismatch",
+  "vlan-mismatch",
+  "partner-mismatch",
+  "duplicate-partner",
+] as const;
+export type MlagReason = (typeof MLAG_REASONS)[number];
+
+export type Role = "primary" | "secondary";
+export type MemberState = "active-full" | "active-partial" | "suspended" | "inactive";
+
+/** What an event comes from: the type of an earlier event of this node, and when it was said (microseconds). */
+export interface Cause {
+  readonly type: string;
+  readonly at: number;
+}
+
+interface Explained {
+  readonly reason: MlagReason;
+  /** Absent where nothing but configuration or an operator is the cause. */
+  readonly cause?: Cause;
+}
+
+/** The control session with the peer. */
+export interface SessionEvent extends Explained {
+  readonly type: "mlag.session";
+  readonly up: boolean;
+  /** Number of the session, counted by this node from 1; 0 before the first. */
+  readonly epoch: number;
+}
+
+export interface RoleEvent extends Explained {
+  readonly type: "mlag.role";
+  readonly role: Role;
+  readonly priority: number;
+  /** Whether it acts as primary because the peer is gone, in words of Cisco: "secondary, operational primary". */
+  readonly alone: boolean;
+}
+
+export interface KeepaliveEvent extends Explained {
+  readonly type: "mlag.keepalive";
+  readonly up: boolean;
+}
+
+/** One M-LAG: its two halves, and what becomes of it here. */
+export interface MemberEvent extends Explained {
+  readonly type: "mlag.member";
+  readonly id: number;
+  /** Port of the local half. */
+  readonly port: string;
+  /** Whether the halves are up. */
+  readonly local: boolean;
+  readonly peer: boolean;
+  readonly state: MemberState;
+}
+
+/** Something that an operator has to see; `detail` has both sides' values. */
+export interface AlarmEvent {
+  readonly type: "mlag.alarm";
+  readonly alarm: "split" | "degraded" | "type-2-mismatch" | "mac-flap" | "isolation-cap";
+  readonly active: boolean;
+  readonly detail: string;
+}
+
+export type Reported = SessionEvent | RoleEvent | KeepaliveEvent | MemberEvent | AlarmEvent;
+
+// --- to lacp ---
+
+/** What a bundle tells its partner that it is: two chassis with one system id and disjoint port numbers. */
+export interface LacpSystem {
+  readonly type: "mlag.system";
+  /** Name of the bundle: "agg1". */
+  readonly bundle: string;
+  readonly system: Mac;
+  readonly priority: number;
+  /** Added to each port number: 0 or 0x8000 (802.1AX-2014 §9 reserves the high bits for the same purpose). */
+  readonly portOffset: number;
+}
+
+/** SYNC is withheld: nothing may flow through the bundle, but its partner is still told of it. */
+export interface LacpHold {
+  readonly type: "mlag.hold";
+  readonly bundle: string;
+  readonly hold: boolean;
+  readonly reason: MlagReason;
+}
+
+/** The bundle is out of service: it carries nothing, in either direction. LACPDUs go on, with SYNC = 0. */
+export interface LacpSuspend {
+  readonly type: "mlag.suspend";
+  readonly bundle: string;
+  readonly suspended: boolean;
+  readonly reason: MlagReason;
+}
+
+// --- to bridge ---
+
+/**
+ * Frames received on `from` never leave on `to`; `only: "floods"` where those for one known station do: while the peer's
+ * half is about to come, the host has no other way.
+ */
+export interface BridgeIsolate {
+  readonly type: "mlag.isolate";
+  readonly from: string;
+  readonly to: string;
+  readonly isolated: boolean;
+  readonly only?: "floods";
+}
+
+/** Whether source addresses are learned on the port: on a peer link the session tells where stations are. */
+export interface BridgeLearning {
+  readonly type: "mlag.learning";
+  readonly port: string;
+  readonly learning: boolean;
+}
+
+/**
+ * While `port` is down, frames for the stations behind it leave by `via`, and the stations are kept.
+ * Without `via`, a port that is down has no stations.
+ */
+export interface BridgeRedirect {
+  readonly type: "mlag.redirect";
+  readonly port: string;
+  readonly via?: string;
+}
+
+/** The peer has, or no longer has, a station, which from here is behind `port`. */
+export interface BridgeMac {
+  readonly type: "mlag.mac";
+  readonly vlan: number;
+  readonly mac: Mac;
+  readonly port: string;
+  readonly present: boolean;
+}
+
+/** The peer is gone: what only it knew is kept as if heard now, and ages from here on. */
+export interface BridgeAdopt {
+  readonly type: "mlag.adopt";
+}
+
+export type ToBridge = BridgeIsolate | BridgeLearning | BridgeRedirect | BridgeMac | BridgeAdopt;
+export type ToLacp = LacpSystem | LacpHold | LacpSuspend;
+export type MlagEvent = Reported | ToBridge | ToLacp;
