@@ -7,6 +7,7 @@
  *   4  message id 4                          4  value; `parameters.ts` has the layouts
  *   8  parameters
  */
+import { type Ip, ipBytes } from "../../src/core/addr.ts";
 import { Reader, u16, Writer } from "../../src/core/bytes.ts";
 import { drop, ok, type Result } from "../../src/core/result.ts";
 import { parameterType, putValue, valueSize } from "./encode.ts";
@@ -137,4 +138,23 @@ export function encodeIccp(message: IccpMessage): Uint8Array {
     putValue(writer, value);
   }
   return writer.bytes;
+}
+
+/**
+ * Whether the end with the address `local` is the one that connects, and is iccpd's "active": the lower of both as
+ * iccpd compares IPv4 addresses, octet-reversed (as a little-endian machine reads them). IPv6, which iccpd does not
+ * speak, in network order. Addresses of one family, and not equal.
+ */
+export function connects(local: Ip, peer: Ip): boolean {
+  const mine = ipBytes(local);
+  const theirs = ipBytes(peer);
+  if (mine.length === 4) {
+    mine.reverse();
+    theirs.reverse();
+  }
+  for (let i = 0; i < mine.length; i++) {
+    const difference = (mine[i] ?? 0) - (theirs[i] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
 }

@@ -1,14 +1,15 @@
 /**
- * The TCP header (RFC 9293 §3.1), and the order of octets in a stream: enough to look into a recorded session.
- * Hosts that take part in one use their system's own TCP.
+ * The TCP header (RFC 9293 §3.1), and the order of octets in a stream.
  *
  *   0  source port 2       12  data offset 4 (in words), reserved 4, flags 8
  *   2  destination port 2  14  window 2
  *   4  sequence 4          16  checksum 2, urgent pointer 2
  *   8  acknowledgment 4    20  options
  */
-import { EMPTY, u16, u32 } from "../../src/core/bytes.ts";
+import type { Ip } from "../../src/core/addr.ts";
+import { EMPTY, setU16, u16, u32, Writer } from "../../src/core/bytes.ts";
 import { drop, ok, type Result } from "../../src/core/result.ts";
+import { PROTOCOL, upperChecksum, upperChecksumFits } from "../ip/codec.ts";
 
 export const TCP_HEADER = 20;
 export const FLAG = { fin: 0x01, syn: 0x02, rst: 0x04, psh: 0x08, ack: 0x10, urg: 0x20 } as const;
@@ -21,8 +22,16 @@ export interface TcpSegment {
   /** Bits of FLAG and the four above them. */
   readonly flags: number;
   readonly window: number;
+  /** Maximum segment size, where the option is there (RFC 9293 §3.7.1); on SYN only. */
+  readonly mss?: number;
   /** A view. */
   readonly payload: Uint8Array;
+}
+
+/** The addresses of the packet around it, for the pseudo-header. */
+interface Between {
+  readonly source: Ip;
+  readonly destination: Ip;
 }
 
 /** Fewer octets than the header; a data offset below 5 words or beyond the end. */
@@ -40,8 +49,47 @@ export function decodeTcp(bytes: Uint8Array): Result<TcpSegment, TcpReason> {
     acknowledgment: u32(bytes, 8),
     flags: u16(bytes, 12) & 0x0fff,
     window: u16(bytes, 14),
+    ...mssOption(bytes.subarray(TCP_HEADER, header)),
     payload: bytes.subarray(header),
   });
+}
+
+/** RFC 9293 §3.1: kind, length and value; end (0) and no-operation (1) are one octet. Bad ones end the list. */
+function mssOption(options: Uint8Array): { readonly mss?: number } {
+  for (let at = 0; at < options.length; ) {
+    const kind = options[at] ?? 0;
+    if (kind === 0) break;
+    const length = kind === 1 ? 1 : (options[at + 1] ?? 0);
+    if (length < 1 || at + length > options.length || (kind !== 1 && length < 2)) break;
+    if (kind === MSS && length === MSS_SIZE) return { mss: u16(options, at + 2) };
+    at += length;
+  }
+  return {};
+}
+
+const MSS = 2;
+const MSS_SIZE = 4;
+
+/** Whether a segment's checksum fits the packet around it. */
+export function tcpChecksumFits(bytes: Uint8Array, ip: Between): boolean {
+  return upperChecksumFits({ ...ip, protocol: PROTOCOL.tcp }, bytes);
+}
+
+/** A segment with its checksum. */
+export function encodeTcp(segment: TcpSegment, ip: Between): Uint8Array {
+  const header = TCP_HEADER + (segment.mss === undefined ? 0 : MSS_SIZE);
+  const writer = new Writer(header + segment.payload.length)
+    .u16(segment.sourcePort)
+    .u16(segment.destinationPort)
+    .u32(segment.sequence)
+    .u32(segment.acknowledgment)
+    .u16(((header / 4) << 12) | segment.flags)
+    .u16(segment.window)
+    .u32(0);
+  if (segment.mss !== undefined) writer.u8(MSS).u8(MSS_SIZE).u16(segment.mss);
+  const { bytes } = writer.put(segment.payload);
+  setU16(bytes, 16, upperChecksum({ ...ip, protocol: PROTOCOL.tcp }, bytes));
+  return bytes;
 }
 
 /** Octets that wait behind a gap, over all segments of one stream; what does not fit is not kept. */
