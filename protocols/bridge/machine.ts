@@ -11,9 +11,11 @@ import {
   type Port,
 } from "../../src/core/machine.ts";
 import { type Instant, instant, NEVER } from "../../src/core/time.ts";
+import type { ToBridge } from "../mlag/events.ts";
 import type { BridgeConfig } from "./config.ts";
 import type { MacEvent } from "./events.ts";
-import { FIXED, FULL, MacTable, NEVER_HEARD, NONE } from "./table.ts";
+import { aged, CLOSED, flush, hear, type PortRules } from "./pair.ts";
+import { FIXED, FULL, HEARD_TOO, MacTable, NEVER_HEARD, NONE } from "./table.ts";
 
 /** How the frames of a VLAN leave by a port. */
 const UNTAGGED = 1;
@@ -22,14 +24,14 @@ const TAGGED = 2;
 const ROUTED = 3;
 
 /** A port as a member of one VLAN. */
-interface Exit {
+export interface Exit {
   readonly port: Port;
   readonly mode: typeof UNTAGGED | typeof TAGGED | typeof ROUTED;
   up: boolean;
 }
 
 /** One VLAN: who is in it, and how its frames leave. */
-interface Vlan {
+export interface Vlan {
   readonly vid: number;
   /** The bridge ports of the VLAN and, last, the routed port through which the node itself is in it. */
   readonly exits: Exit[];
@@ -50,10 +52,15 @@ export interface BridgeState {
   unlearned: number;
   /** Milliseconds. */
   readonly ageing: number;
+  /** By port index: what an M-LAG forbids to frames from there; undefined for a bridge that is in none. */
+  rules: (PortRules | undefined)[] | undefined;
+  /** By port index: where frames for a port go while it is down. */
+  readonly instead: (Port | undefined)[];
 }
 
-export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent> = {
+export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent, ToBridge> = {
   name: "bridge",
+  hears: ["mlag.isolate", "mlag.learning", "mlag.redirect", "mlag.mac", "mlag.adopt"],
 
   ports: (config) => ({ uses: config.ports, owns: [...config.vlans.keys()].map(routedName) }),
 
@@ -65,6 +72,8 @@ export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent> = {
       table: new MacTable(config.table),
       unlearned: 0,
       ageing: Math.round(config.ageing / 1_000),
+      rules: undefined,
+      instead: [],
     };
     const names = [...config.ports, ...[...config.vlans.keys()].map(routedName)];
     for (const port of names.map((name) => env.port(name))) state.ports[port.index] = port;
@@ -85,21 +94,33 @@ export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent> = {
       path.drop(port, "vlan");
       return false;
     }
-    if (!learn(state, vlan, port, frame, now, path)) return false;
+    const rules = state.rules === undefined ? undefined : state.rules[port.index];
+    if (rules?.deaf === true) {
+      if (isOwn(state, vlan, port, frame, path)) return false;
+    } else if (!learn(state, vlan, port, frame, now, path)) return false;
     if (!header.group) {
       const to = state.table.find(vlan.vid, header.dstHi, header.dstLo, header.dstHash);
       if (to !== NONE) {
         const exit = vlan.byPort[to];
         if (to === port.index) path.drop(port, "same-port");
-        else if (exit === undefined || !exit.up) path.drop(port, "port-down");
+        else if (exit === undefined || !exit.up) redirect(state, vlan, to, port, frame, path);
+        else if (rules !== undefined && rules.closed[to] === CLOSED) path.drop(port, "isolated");
         else emit(vlan, exit, frame, path);
         return false;
       }
     }
     const { exits } = vlan;
-    for (let i = 0; i < exits.length; i++) {
-      const exit = exits[i] as Exit;
-      if (exit.up && exit.port !== port) emit(vlan, exit, frame, path);
+    if (rules === undefined) {
+      for (let i = 0; i < exits.length; i++) {
+        const exit = exits[i] as Exit;
+        if (exit.up && exit.port !== port) emit(vlan, exit, frame, path);
+      }
+    } else {
+      for (let i = 0; i < exits.length; i++) {
+        const exit = exits[i] as Exit;
+        const open = (rules.closed[exit.port.index] ?? 0) === 0;
+        if (exit.up && exit.port !== port && open) emit(vlan, exit, frame, path);
+      }
     }
     return false;
   },
@@ -109,7 +130,13 @@ export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent> = {
       case "link":
         return changeLink(state, input.port, input.up, now);
       case "timer":
-        return forget(state, now, "ageing", (_port, age) => age >= state.ageing);
+        return aged(
+          state,
+          state.table.age(Math.floor(now / 1_000), (age) => age >= state.ageing),
+          "ageing",
+        );
+      case "heard":
+        return hear(state, input.event, now);
       default:
         return NOTHING;
     }
@@ -179,7 +206,7 @@ function learn(state: BridgeState, vlan: Vlan, port: Port, frame: Frame, now: In
   }
   const mac = macFrom(Uint8Array.of(srcHi >>> 8, srcHi, srcLo >>> 24, srcLo >>> 16, srcLo >>> 8, srcLo));
   path.say({
-    type: before === NONE ? "mac.learned" : "mac.moved",
+    type: before === NONE || before === HEARD_TOO ? "mac.learned" : "mac.moved",
     vlan: vlan.vid,
     mac,
     port: port.name,
@@ -188,22 +215,25 @@ function learn(state: BridgeState, vlan: Vlan, port: Port, frame: Frame, now: In
   return true;
 }
 
-function forget(
-  state: BridgeState,
-  now: Instant,
-  reason: "ageing" | "link-down",
-  gone: (port: number, age: number) => boolean,
-): Output<MacEvent>[] {
-  const taken = state.table.remove(Math.floor(now / 1_000), gone);
-  return taken.map(({ vlan, mac, port }) => ({
-    kind: "event",
-    event: { type: "mac.aged", vlan, mac, port: state.ports[port]?.name ?? "", origin: "local", reason },
-  }));
+/** Out of a port that is down: through the M-LAG peer, where the port is half of an M-LAG. */
+function redirect(state: BridgeState, vlan: Vlan, to: number, port: Port, frame: Frame, path: Path): void {
+  const via = state.instead[to];
+  const exit = via === undefined ? undefined : vlan.byPort[via.index];
+  if (exit === undefined || !exit.up) path.drop(port, "port-down");
+  else if (exit.port === port) path.drop(port, "same-port");
+  else emit(vlan, exit, frame, path);
+}
+
+/** True for a frame that carries an address of the switch itself, on a port where nothing is learned. */
+function isOwn({ table }: BridgeState, vlan: Vlan, port: Port, { header }: Frame, path: Path): boolean {
+  const own = table.isOwnElsewhere(vlan.vid, header.srcHi, header.srcLo, header.srcHash, port.index);
+  if (own) path.drop(port, "own-address");
+  return own;
 }
 
 function changeLink(state: BridgeState, port: Port, up: boolean, now: Instant): readonly Output<MacEvent>[] {
   if (state.ports[port.index] === undefined) return NOTHING;
-  const outputs: Output<MacEvent>[] = up ? [] : forget(state, now, "link-down", (index) => index === port.index);
+  const outputs: Output<MacEvent>[] = up || state.instead[port.index] !== undefined ? [] : flush(state, port, now);
   for (const vlan of state.vlans) {
     const exit = vlan?.byPort[port.index];
     if (vlan === undefined || exit === undefined) continue;

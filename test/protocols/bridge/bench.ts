@@ -2,6 +2,7 @@
 import { bridgeSchema } from "../../../protocols/bridge/config.ts";
 import type { MacEvent } from "../../../protocols/bridge/events.ts";
 import { type BridgeState, bridge } from "../../../protocols/bridge/machine.ts";
+import type { ToBridge } from "../../../protocols/mlag/events.ts";
 import { macBytes } from "../../../src/core/addr.ts";
 import { fromHex, toHex } from "../../../src/core/bytes.ts";
 import { Frame } from "../../../src/core/frame.ts";
@@ -78,6 +79,11 @@ export class Bench {
     this.node.step({ kind: "link", port: this.node.port(port), up }, instant(this.now));
   }
 
+  /** What the M-LAG machine of this node would say. */
+  hear(event: ToBridge): void {
+    this.node.step({ kind: "heard", event }, instant(this.now));
+  }
+
   /** Goes on to `seconds`, with the timers that are due on the way. */
   at(seconds: number): void {
     const until = seconds * 1e6;
@@ -100,7 +106,7 @@ export class Bench {
       if (what.kind !== "event") return [];
       const { type, mac: address, port, vlan, origin, reason } = what.event as MacEvent;
       const words = [type.slice(4), names.get(address) ?? address, port, vlan, reason];
-      return [`${origin === "local" ? "" : origin}${words.filter((word) => word !== undefined).join(" ")}`];
+      return [`${origin === "local" ? "" : "peer "}${words.filter((word) => word !== undefined).join(" ")}`];
     });
     return lines;
   }

@@ -1,0 +1,268 @@
+/**
+ * The M-LAG machine without wires: what happened goes in, `state.says` (events) and `state.tells` (items for the peer) come
+ * out. Every function notes a fact and then brings all decisions in line with what is known: no decision depends on the
+ * order in which facts came, beyond who held the primary role.
+ */
+import { after, type Instant, NEVER } from "../../src/core/time.ts";
+import type { GoodbyeCause, Item, PortStateItem } from "../iccp/events.ts";
+import type { MlagReason } from "./events.ts";
+import { adopt, heardThere, tellAll } from "./macs.ts";
+import { halvesDeadline, NOBODY, settleHalves, shield, tellHalf } from "./members.ts";
+import { assess, elect, outranks, situationDeadline, standAlone, tellRole } from "./roles.ts";
+import {
+  type Half,
+  type MlagState,
+  type Partner,
+  PENALTY,
+  penaltyAt,
+  reuseAfter,
+  type Sighting,
+  SUPPRESS,
+  say,
+  sooner,
+} from "./state.ts";
+
+export function start(state: MlagState, now: Instant): void {
+  if (state.running) return;
+  state.running = true;
+  state.startedAt = now;
+  settle(state, now);
+}
+
+/** Leaves in an orderly way: the peer knows that it is alone, and does not need to find out. */
+export function leave(state: MlagState, cause: GoodbyeCause, now: Instant): void {
+  if (state.session) state.tells.push({ kind: "goodbye", cause });
+  state.running = false;
+  settle(state, now);
+}
+
+/** The port of the peer link. A session over a dead link is lost before its timers say so. */
+export function peerLinkChanged(state: MlagState, up: boolean, now: Instant): void {
+  state.peerLink = up;
+  if (!up) sessionLost(state, "peer-link-down", now);
+  else settle(state, now);
+}
+
+export function sessionUp(state: MlagState, now: Instant): void {
+  if (state.session) sessionLost(state, "session-lost", now);
+  state.session = true;
+  state.epoch++;
+  state.peerRole = undefined;
+  state.synced = false;
+  state.goodbye = undefined;
+  state.lostAt = NEVER;
+  state.proven = false;
+  state.restoreAt = NEVER;
+  for (const half of state.halves) {
+    half.told = undefined;
+    half.peer = undefined;
+    half.peerAsks = false;
+  }
+  say(state, { type: "mlag.session", up: true, epoch: state.epoch, reason: "hello" }, now);
+  state.says.push({ type: "mlag.learning", port: state.config.peerLink, learning: false });
+  tellRole(state, false);
+  for (const half of state.halves) tellHalf(state, half);
+  tellAll(state);
+  settle(state, now);
+}
+
+export function sessionLost(state: MlagState, reason: MlagReason, now: Instant): void {
+  if (!state.session) {
+    settle(state, now);
+    return;
+  }
+  state.session = false;
+  state.lostAt = now;
+  state.heardAtLoss = state.keepalive;
+  state.proven = false;
+  state.penalty = penaltyAt(state, now) + PENALTY;
+  state.penaltyAt = now;
+  for (const half of state.halves) {
+    half.peer = undefined;
+    half.peerPartner = undefined;
+    half.peerAsks = false;
+  }
+  const why = state.goodbye === undefined ? reason : "peer-goodbye";
+  say(state, { type: "mlag.session", up: false, epoch: state.epoch, reason: why }, now);
+  state.says.push({ type: "mlag.learning", port: state.config.peerLink, learning: true });
+  adopt(state);
+  settle(state, now);
+}
+
+/** What the peer says in the session. */
+export function heardItems(state: MlagState, items: readonly Item[], now: Instant): void {
+  for (const item of items) heardItem(state, item, now);
+  settle(state, now);
+}
+
+function heardItem(state: MlagState, item: Item, now: Instant): void {
+  switch (item.kind) {
+    case "role":
+      state.peerRole = item;
+      elect(state, now);
+      break;
+    case "portState":
+      heardHalf(state, item);
+      break;
+    case "isolate": {
+      const half = state.halves.find(({ id }) => id === item.id);
+      if (half !== undefined) {
+        half.peerAsks = item.isolated;
+        shield(state, half, now);
+      }
+      // The bridge does it within this input: what the peer sends after the ACK meets it. An unknown id has no half to hide.
+      state.tells.push({ kind: "isolateAck", id: item.id, isolated: item.isolated, request: item.request });
+      break;
+    }
+    case "isolateAck": {
+      const half = state.halves.find(({ id }) => id === item.id);
+      if (half === undefined || half.gate !== "asked" || half.request !== item.request || !item.isolated) break;
+      half.gate = "open";
+      half.gateUntil = NEVER;
+      break;
+    }
+    case "macs":
+      heardThere(state, item.entries, now);
+      break;
+    case "syncEnd":
+      state.synced = true;
+      break;
+    case "goodbye":
+      state.goodbye = item.cause;
+      break;
+    default:
+  }
+}
+
+function heardHalf(state: MlagState, item: PortStateItem): void {
+  const half = state.halves.find(({ id }) => id === item.id);
+  if (half === undefined) return;
+  half.peer = item.state;
+  const { partnerSystem: system, partnerPriority: priority, partnerKey: key } = item;
+  half.peerPartner = system === NOBODY ? undefined : { system, priority, key };
+}
+
+/** A message of the peer on the keepalive path. @param answers whether it answers a question asked after the loss */
+export function keepaliveHeard(state: MlagState, sighting: Sighting, answers: boolean, now: Instant): void {
+  state.sighting = sighting;
+  state.heardAt = now;
+  if (!state.keepalive) {
+    state.keepalive = true;
+    say(state, { type: "mlag.keepalive", up: true, reason: "heard" }, now);
+    if (state.degraded) alarmDegraded(state, false, now);
+  }
+  if (answers && state.lostAt !== NEVER) state.proven = true;
+  settle(state, now);
+}
+
+export function keepaliveLost(state: MlagState, reason: MlagReason, now: Instant): void {
+  if (state.keepalive) {
+    state.keepalive = false;
+    say(state, { type: "mlag.keepalive", up: false, reason }, now);
+    if (state.session) alarmDegraded(state, true, now);
+  }
+  settle(state, now);
+}
+
+function alarmDegraded(state: MlagState, active: boolean, now: Instant): void {
+  state.degraded = active;
+  const detail = "without the keepalive, a loss of the peer link cannot be told from a loss of the peer";
+  say(state, { type: "mlag.alarm", alarm: "degraded", active, detail }, now);
+}
+
+/** The bundle of a half carries frames over so many links, or over none. */
+export function memberChanged(state: MlagState, port: string, up: boolean, links: number, now: Instant): void {
+  const half = state.halves.find((one) => one.port === port);
+  if (half === undefined) return;
+  half.up = up;
+  half.links = links;
+  state.causes.set("lacp.bundle", { type: "lacp.bundle", at: now });
+  settle(state, now);
+}
+
+export function partnerChanged(state: MlagState, port: string, partner: Partner | undefined, now: Instant): void {
+  const half = state.halves.find((one) => one.port === port);
+  if (half === undefined) return;
+  half.partner = partner;
+  half.told = undefined;
+  state.causes.set("lacp.partner", { type: "lacp.partner", at: now });
+  settle(state, now);
+}
+
+/** Decides the roles anew, by service, priority and address alone. */
+export function preempt(state: MlagState, now: Instant): void {
+  tellRole(state, true);
+  elect(state, now, true);
+  settle(state, now);
+}
+
+export function setMaintenance(state: MlagState, on: boolean, now: Instant): void {
+  state.maintenance = on;
+  // Into maintenance it gives the role away; out of it, it has none to claim.
+  tellRole(state, on);
+  elect(state, now, on);
+  settle(state, now);
+}
+
+export function setStopped(state: MlagState, id: number, stopped: boolean, now: Instant): void {
+  const half: Half | undefined = state.halves.find((one) => one.id === id);
+  if (half !== undefined) half.stopped = stopped;
+  settle(state, now);
+}
+
+/** Brings all decisions in line with what is known now. */
+export function settle(state: MlagState, now: Instant): void {
+  if (!state.running) {
+    settleHalves(state, now);
+    return;
+  }
+  const before = state.situation;
+  assess(state, now);
+  if (!state.session) standAlone(state, now);
+  if (state.situation === "silent") state.proven = false;
+  if (state.situation !== before) alarmSplit(state, before, now);
+  restore(state, now);
+  settleHalves(state, now);
+}
+
+function alarmSplit(state: MlagState, before: MlagState["situation"], now: Instant): void {
+  if (state.situation !== "silent" && before !== "silent") return;
+  const detail = "the peer is on no path: it may be dead, or this may be one half of two";
+  say(state, { type: "mlag.alarm", alarm: "split", active: state.situation === "silent", detail }, now);
+}
+
+/** Whether members may return: after a start or a suspension, not before the tables are complete and the delay is over. */
+function restore(state: MlagState, now: Instant): void {
+  const { situation, config } = state;
+  const suspended = situation === "peer-alive" && !outranks(state);
+  const split = situation === "silent" && state.takenOver && config.split === "secondary-suspend";
+  if (suspended || split) {
+    state.needsRestore = true;
+    state.restoreAt = NEVER;
+    return;
+  }
+  if (!state.needsRestore) return;
+  if (situation === "paired") {
+    if (!state.synced) return;
+    if (state.restoreAt === NEVER) {
+      const penalty = penaltyAt(state, now);
+      const calm = penalty > SUPPRESS ? reuseAfter(penalty) : config.restoreDelay;
+      state.dampened = calm > config.restoreDelay;
+      state.restoreAt = after(now, state.dampened ? calm : config.restoreDelay);
+    }
+    if (now < state.restoreAt) return;
+    state.needsRestore = false;
+  } else if (situation === "deciding") {
+    state.needsRestore = state.role !== "primary";
+  } else {
+    // There is nobody to wait for; or nothing is known of anybody yet.
+    state.needsRestore = situation === "waiting";
+  }
+  state.restoreAt = NEVER;
+}
+
+/** When something is due that no input will bring. */
+export function coreDeadline(state: MlagState): Instant {
+  if (!state.running) return NEVER;
+  return sooner(state.restoreAt, sooner(situationDeadline(state), halvesDeadline(state)));
+}
