@@ -139,11 +139,16 @@ export class End implements Wire {
   /** Takes over what the link is like now: a frame then looks at its end only. */
   follow(): void {
     const { link } = this;
+    // What is under way must not be overtaken by what takes less time from now on.
+    if (link.delay < this.delay) {
+      this.lastArrival = Math.max(this.lastArrival, Math.max(this.air.now, Math.ceil(this.free)) + this.delay);
+    }
     this.up = link.up;
     this.delay = link.delay;
     this.octetTime = link.octetTime;
     this.queueTime = link.queueTime;
-    this.plain = link.jitter === 0 && link.loss === undefined && link.filters.length === 0 && !this.muted;
+    const ordered = this.lastArrival <= this.air.now;
+    this.plain = link.jitter === 0 && link.loss === undefined && link.filters.length === 0 && !this.muted && ordered;
   }
 
   /** What is under way, from here or to here, is lost; nothing waits any more. */
@@ -170,11 +175,9 @@ export class End implements Wire {
       return -1;
     }
     let arrives = leaves + link.delay;
-    if (link.jitter > 0) {
-      arrives += below(this.rng, link.jitter + 1);
-      if (arrives < this.lastArrival) arrives = this.lastArrival;
-      this.lastArrival = arrives;
-    }
+    if (link.jitter > 0) arrives += below(this.rng, link.jitter + 1);
+    if (arrives < this.lastArrival) arrives = this.lastArrival;
+    this.lastArrival = arrives;
     return arrives;
   }
 }

@@ -83,6 +83,31 @@ describe("delay", () => {
     expect(bench.at()).toEqual([5_000, 9_000]);
   });
 
+  it("that shrinks lets no later frame overtake what is under way or waits to be sent", () => {
+    const bench = new Bench({ delay: 5_000, rate: 1e6 });
+    for (let number = 1; number <= 3; number++) bench.send(number);
+    bench.world.command({ verb: "delay", link: "wire", delay: 100 });
+    bench.send(4);
+    bench.world.run(10 * MS);
+    bench.send(5);
+    bench.world.run(20 * MS);
+    expect(bench.numbers()).toEqual([1, 2, 3, 4, 5]);
+    // 84 octets at 1 Mb/s are 672 µs: the fourth waits behind the third, the fifth has the wire for itself.
+    expect(bench.at().map((at) => at / 1_000)).toEqual([677, 1_349, 2_021, 2_688.1, 10_672.1]);
+  });
+
+  it("that shrinks on a wire without a rate: the later frame arrives together with the earlier one", () => {
+    const bench = new Bench({ delay: 5_000 });
+    bench.send(1);
+    bench.world.command({ verb: "delay", link: "wire", delay: 100 });
+    bench.send(2);
+    bench.world.run(MS);
+    expect([bench.numbers(), bench.at()]).toEqual([
+      [1, 2],
+      [5_000, 5_000],
+    ]);
+  });
+
   it("without delay and rate a frame arrives at the same time, after what happens now", () => {
     const bench = new Bench({});
     bench.send(1, 1_514);
