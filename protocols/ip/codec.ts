@@ -23,7 +23,7 @@ import { ETHERNET_HEADER } from "../../src/core/frame.ts";
 import { drop, ok, type Result } from "../../src/core/result.ts";
 import { ETHERTYPE, writeEthernet } from "../ethernet/codec.ts";
 
-export { decreaseTtl, pseudoHeaderSum, upperChecksum, upperChecksumFits } from "./checksum.ts";
+export { decreaseTtl, upperChecksum, upperChecksumFits } from "./checksum.ts";
 
 export const PROTOCOL = {
   hopByHop: 0,

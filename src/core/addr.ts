@@ -1,5 +1,5 @@
 /** Addresses as branded canonical text: what is compared, logged, tested and read is one and the same. */
-import { equalBytes, Writer } from "./bytes.ts";
+import { equalBytes, HEX, Writer } from "./bytes.ts";
 
 declare const brand: unique symbol;
 
@@ -20,8 +20,6 @@ export interface Prefix {
 }
 
 export const BROADCAST = "ff:ff:ff:ff:ff:ff" as Mac;
-
-const HEX: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"));
 
 /** Reads six hex octets separated by ":" or "-"; undefined for anything else. */
 export function parseMac(text: string): Mac | undefined {

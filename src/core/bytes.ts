@@ -148,7 +148,8 @@ export function toHex(bytes: Uint8Array): string {
   return text;
 }
 
-const HEX: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"));
+/** Two lower-case digits of each octet. */
+export const HEX: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"));
 
 /** Reads an even number of hex digits; undefined for anything else. */
 export function fromHex(text: string): Uint8Array | undefined {

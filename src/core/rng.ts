@@ -11,6 +11,12 @@ export interface Rng {
   counter: number;
 }
 
+/** A share of cases as two integers: 0 <= numerator <= denominator, denominator 1 … 2^32 (what `chance` draws from). */
+export interface Ratio {
+  readonly numerator: number;
+  readonly denominator: number;
+}
+
 /** FNV-1a over the UTF-16 units, 32 bit. */
 function hash(text: string): number {
   let h = 0x811c9dc5;

@@ -15,13 +15,8 @@ import {
   parseMac,
   parsePrefix,
 } from "../core/addr.ts";
+import type { Ratio } from "../core/rng.ts";
 import { type Duration, formatDuration, parseDuration, parseNanoseconds } from "../core/time.ts";
-
-/** A share of cases as two integers: 0 <= numerator <= denominator, denominator 1 … 2^32 (what `chance` draws from). */
-export interface Ratio {
-  readonly numerator: number;
-  readonly denominator: number;
-}
 
 /** One end of a link or the side of one: a port of a node, written "sw1:p1". */
 export interface End {

@@ -1,7 +1,7 @@
 /** The model of a wire: a cable between two ports, or a segment of more. */
 import type { Frame } from "../../core/frame.ts";
 import type { Port } from "../../core/machine.ts";
-import { below, chance, createRng, type Rng } from "../../core/rng.ts";
+import { below, chance, createRng, type Ratio, type Rng } from "../../core/rng.ts";
 import type { Wire } from "../../node/host.ts";
 import type { Node } from "../../node/node.ts";
 
@@ -24,11 +24,6 @@ export interface LinkOptions {
   /** A uniform extra delay of 0 … this many nanoseconds; frames of one direction keep their order. */
   readonly jitter?: number;
   readonly loss?: Ratio;
-}
-
-export interface Ratio {
-  readonly numerator: number;
-  readonly denominator: number;
 }
 
 export const DEFAULT_QUEUE = 1 << 20;

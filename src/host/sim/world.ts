@@ -8,10 +8,11 @@ import { assert } from "../../core/assert.ts";
 import type { Frame } from "../../core/frame.ts";
 import { type Log, WORLD } from "../../core/log.ts";
 import type { Change, Command, Input } from "../../core/machine.ts";
+import type { Ratio } from "../../core/rng.ts";
 import { type Instant, instant, NEVER } from "../../core/time.ts";
 import type { Host } from "../../node/host.ts";
 import { Node } from "../../node/node.ts";
-import { type Air, End, type Filter, Link, type LinkOptions, type Ratio } from "./link.ts";
+import { type Air, End, type Filter, Link, type LinkOptions } from "./link.ts";
 import { EventQueue, MAX_EVENTS, QueueFull } from "./queue.ts";
 import { PAUSED_FRAMES, type Station, stationMac } from "./station.ts";
 
