@@ -51,10 +51,13 @@ export const interfacesSchema = z
 export type InterfaceConfig = z.output<typeof interfaceSchema>;
 export type InterfacesConfig = Readonly<Record<string, InterfaceConfig>>;
 
-/** RFC 1812 §2.2.8.1 leaves it to the operator; a node between two networks is taken for a router. */
+/**
+ * RFC 1812 §2.2.8.1 leaves it to the operator; a node between two networks is taken for a router. An interface that is
+ * said not to forward is none of the two.
+ */
 export function forwards(config: InterfacesConfig, name: string): boolean {
-  const routed = Object.values(config).filter(({ addresses }) => addresses.length > 0).length > 1;
-  return config[name]?.forwarding ?? routed;
+  const between = Object.values(config).filter((one) => one.addresses.length > 0 && one.forwarding !== false);
+  return config[name]?.forwarding ?? between.length > 1;
 }
 
 /** What is wrong within one node. */

@@ -200,7 +200,8 @@ export class Node implements Env, Path {
         turn.moved = true;
         break;
       case "command":
-        for (const machine of this.machines) {
+        // What stands on others stops before them: it may have to say goodbye.
+        for (const machine of input.command.verb === "stop" ? this.machines.toReversed() : this.machines) {
           if (input.to === machine.name || input.to === "*") this.run(machine, input);
         }
         break;

@@ -86,6 +86,11 @@ export interface Protocol<Config = never> {
   readonly schema?: ZodType<Config>;
   /** Of the value under `name` in a script's `command:` line; what it makes is the machine's command. */
   readonly command?: ZodType;
+  /**
+   * What a node with this configuration needs of other protocols and its file need not say: an interface of the IP stack.
+   * Where the host provides it (Linux has its own stack), nobody asks.
+   */
+  readonly complete?: (config: Config, node: NodeConfig) => NodeConfig;
   /** The machines that a node with this configuration runs, in the order in which they hear of things. */
   readonly mount?: (config: Config, node: NodeConfig, env: Env) => readonly Mounted[];
   /** The machines that watch a port and never send: what a capture says of this protocol. */

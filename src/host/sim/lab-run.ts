@@ -1,6 +1,7 @@
 /** Runs a lab: builds its world, lets it happen, judges it. What it finds are values; who prints them is not its matter. */
 import { Log } from "../../core/log.ts";
 import { type Instant, instant, NEVER } from "../../core/time.ts";
+import { machinesOf } from "../../node/machines.ts";
 import type { Node } from "../../node/node.ts";
 import type { AnyProtocol, Flow, FlowRecord, Meter, NodeConfig } from "../../node/protocol.ts";
 import type { Expectation, FlowExpectation } from "./expectation.ts";
@@ -88,10 +89,7 @@ export class LabRun {
   }
 
   private build(node: Node, config: NodeConfig): void {
-    for (const protocol of this.protocols) {
-      const own = protocol.key === undefined ? undefined : config[protocol.key];
-      if (own !== undefined) node.mount(protocol.mount?.(own as never, config, node) ?? []);
-    }
+    node.mount(machinesOf(this.protocols, config, node));
     if (this.meter !== undefined) node.mount(this.meter.mount(config, node));
   }
 

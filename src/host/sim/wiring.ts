@@ -3,6 +3,7 @@ import { BROADCAST } from "../../core/addr.ts";
 import type { Port } from "../../core/machine.ts";
 import { createRng } from "../../core/rng.ts";
 import { problemAt, valueAt } from "../../node/file.ts";
+import { machinesOf } from "../../node/machines.ts";
 import { didYouMean } from "../../node/nearest.ts";
 import type { AnyProtocol, NodeConfig } from "../../node/protocol.ts";
 import type { FileProblem, Path, Source } from "../../node/source.ts";
@@ -53,10 +54,7 @@ function wiredPorts(node: NodeConfig, protocols: readonly AnyProtocol[]): Set<st
   };
   const rng = (owner: string) => createRng(0, node.node, owner);
   const env = { node: node.node, port, mac: () => BROADCAST, rng };
-  const machines = protocols.flatMap(({ key, mount }) => {
-    const config = key === undefined ? undefined : node[key];
-    return config === undefined ? [] : (mount?.(config as never, node, env) ?? []);
-  });
+  const machines = machinesOf(protocols, node, env);
   const used = new Set(machines.flatMap(({ uses }) => uses.map(({ name }) => name)));
   for (const { owns } of machines) for (const { name } of owns) used.delete(name);
   return used;

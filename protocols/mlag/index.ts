@@ -1,0 +1,22 @@
+/** M-LAG: two switches that are one to LACP. */
+import { mount } from "../../src/core/machine.ts";
+import type { Protocol } from "../../src/node/protocol.ts";
+import { check, compare } from "./check.ts";
+import { type MlagConfig, mlagCommand, mlagSchema } from "./config.ts";
+import { describe } from "./describe.ts";
+import { mlag } from "./machine.ts";
+import { withInterfaces } from "./session.ts";
+
+export { iccpSessions, tcpSessions } from "./session.ts";
+
+export const mlagProtocol: Protocol<MlagConfig> = {
+  name: "mlag",
+  key: "mlag",
+  schema: mlagSchema,
+  command: mlagCommand,
+  complete: withInterfaces,
+  mount: (config, _node, env) => [mount(mlag, config, env)],
+  check,
+  compare,
+  describe,
+};
