@@ -13,6 +13,7 @@ import { drop, ok, type Result } from "../../src/core/result.ts";
 import { parameterType, putValue, valueSize } from "./encode.ts";
 import { decodeValue, type IccpValue, type IccpValueReason } from "./parameters.ts";
 
+export { type AuthenticationKey, SIGNATURE, sign, verify } from "./authentication.ts";
 export {
   decodeValue,
   type IccpValue,

@@ -2,7 +2,7 @@
  * Our own TLVs in messages of RFC 7275 §6: one for each item. Their types lie where neither RFC 7275 nor iccpd has any.
  * Lists have no count: it follows from the length. Reserved octets are zero, and not looked at.
  *
- *   3f10  role: role 1, flags 1 (1 sticky, 2 preempt), priority 2, system 6
+ *   3f10  role: role 1, flags 1 (1 sticky, 2 preempt), priority 2, system 6, LACP system 6
  *   3f11  port state: id 2, state 1, flags 1 (1 isolation wanted, 2 installed), members up 2, members 2, actor key 2,
  *         partner system 6, its priority 2, its key 2
  *   3f12  isolate, 3f13 isolate ACK: id 2, isolated 1, reserved 1, request 4
@@ -53,7 +53,7 @@ const KINDS: ReadonlyMap<number, Item["kind"]> = new Map(
 );
 
 const SIZES: Partial<Record<Item["kind"], number>> = {
-  role: 10,
+  role: 16,
   portState: 20,
   isolate: 8,
   isolateAck: 8,
@@ -121,7 +121,7 @@ export function putItem(writer: Writer, item: Item): void {
   switch (item.kind) {
     case "role":
       writer.u8(ROLES.indexOf(item.role)).u8((item.sticky ? 1 : 0) | (item.preempt ? 2 : 0));
-      writer.u16(item.priority).put(macBytes(item.system));
+      writer.u16(item.priority).put(macBytes(item.system)).put(macBytes(item.lacpSystem));
       break;
     case "portState":
       writer.u16(item.id).u8(PORT_STATES.indexOf(item.state));
@@ -235,7 +235,9 @@ function role(reader: Reader): Result<Item, ItemReason> {
   if (name === undefined) return drop("item-value");
   const priority = reader.u16();
   const system = macFrom(reader.view(6));
-  return ok({ kind: "role", role: name, priority, system, sticky: (flags & 1) !== 0, preempt: (flags & 2) !== 0 });
+  const lacpSystem = macFrom(reader.view(6));
+  const [sticky, preempt] = [(flags & 1) !== 0, (flags & 2) !== 0];
+  return ok({ kind: "role", role: name, priority, system, lacpSystem, sticky, preempt });
 }
 
 function portState(reader: Reader): Result<Item, ItemReason> {

@@ -33,6 +33,8 @@ export interface RoleItem {
   /** Lower is primary. */
   readonly priority: number;
   readonly system: Mac;
+  /** What its bundles tell their partners to be: the pair's, and after a split perhaps another. */
+  readonly lacpSystem: Mac;
   /** Holds the role by running already: a better newcomer does not take it away. */
   readonly sticky: boolean;
   /** Asks for the roles to be decided anew, by priority alone. */

@@ -87,7 +87,7 @@ export function heard(sonic: Sonic, value: IccpValue): Said {
       // iccpd's role follows from who connects: the peer of a standby is active.
       const role = sonic.active ? "secondary" : "primary";
       const { system, priority } = value;
-      return up({ kind: "role", role, priority, system, sticky: true, preempt: false });
+      return up({ kind: "role", role, priority, system, lacpSystem: system, sticky: true, preempt: false });
     }
     case "aggregatorConfig": {
       const bundle = sonic.bundles.find(({ name }) => name === value.name);

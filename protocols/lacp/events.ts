@@ -34,7 +34,14 @@ export const PORT_REASONS = [
 export type PortReason = (typeof PORT_REASONS)[number];
 
 /** Why a bundle has the state and the number of members that it has. */
-export const BUNDLE_REASONS = ["member-joined", "member-left", "no-member", "min-links", "fallback"] as const;
+export const BUNDLE_REASONS = [
+  "member-joined",
+  "member-left",
+  "no-member",
+  "min-links",
+  "fallback",
+  "renamed",
+] as const;
 export type BundleReason = (typeof BUNDLE_REASONS)[number];
 
 /** One end of the link, as LACPDUs say it. */

@@ -4,7 +4,7 @@
  */
 import type { Frame } from "../../src/core/frame.ts";
 import type { Input, Machine, Path, Port } from "../../src/core/machine.ts";
-import { type Instant, instant, NEVER } from "../../src/core/time.ts";
+import { after, type Instant, instant, NEVER } from "../../src/core/time.ts";
 import { ETHERTYPE } from "../ethernet/codec.ts";
 import type { ToLacp } from "../mlag/events.ts";
 import { runChurn } from "./churn.ts";
@@ -29,6 +29,7 @@ import {
   NO_OUTPUT,
   needToTransmit,
   put,
+  RENAMING,
   say,
   setAdministrative,
   type Turn,
@@ -183,13 +184,16 @@ function reviewBundle(turn: Turn, bundle: Bundle): void {
   const { config, distribution, port } = bundle;
   const members = distribution.links.length;
   const least = bundle.fallback ? 1 : config.minLinks;
-  const up = members >= least;
+  // Links without carrier have nobody to agree with.
+  const renamed = bundle.up && turn.now < bundle.renamedUntil && members === 0 && bundle.members.some((one) => one.up);
+  const up = members >= least || renamed;
   const before = bundle.said;
   if (up === bundle.up && members === before) return;
   bundle.said = members;
   bundle.up = up;
   let reason: BundleReason = members > before ? "member-joined" : "member-left";
   if (bundle.fallback && members > 0) reason = "fallback";
+  else if (renamed) reason = "renamed";
   else if (members === 0) reason = "no-member";
   else if (!up) reason = "min-links";
   say(turn, { type: "lacp.bundle", bundle: config.name, up, members, reason });
@@ -281,6 +285,7 @@ function hear(turn: Turn, event: ToLacp): void {
       bundle.system = event.system;
       bundle.systemPriority = event.priority;
       bundle.portOffset = event.portOffset;
+      bundle.renamedUntil = after(turn.now, RENAMING);
       renegotiate(turn, bundle.members);
       break;
     case "mlag.hold":
@@ -306,6 +311,7 @@ function renegotiate(turn: Turn, ports: readonly LacpPort[]): void {
 function alarmOf(turn: Turn, bundle: Bundle): Instant {
   // A fallback whose time has come waits for the receive machines.
   let first: number = bundle.fallbackAt > turn.now ? bundle.fallbackAt : NEVER;
+  if (bundle.up && bundle.said === 0) first = Math.min(first, bundle.renamedUntil);
   for (const port of bundle.members) {
     first = Math.min(
       first,

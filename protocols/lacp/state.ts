@@ -21,6 +21,11 @@ export const TX_SETTLE: Duration = ms(1);
 export const DRAIN_TIME: Duration = ms(400);
 /** Frames that wait in one bundle while their flows move to other links; more are dropped. */
 export const FLUSH_FRAMES = 4_096;
+/**
+ * How long a bundle whose own system id has changed stays up without a link, for its partner to agree anew: what stands
+ * on it (a VLAN's gateway) need not begin afresh for that. A Linux bond takes about 0.3 s. No frame passes meanwhile.
+ */
+export const RENAMING: Duration = sec(1);
 
 export type LacpOutput = Output<LacpEvent>;
 export type Selected = LacpPort["selected"];
@@ -130,6 +135,8 @@ export interface Bundle {
   fallback: boolean;
   fallbackAt: Instant;
   up: boolean;
+  /** See RENAMING; in the past for a bundle that is what it was. */
+  renamedUntil: Instant;
   /** Members that the last `lacp.bundle` said. */
   said: number;
   /** When its machines want to run, as of the last time that they did. */
@@ -271,6 +278,7 @@ function createBundle(config: BundleConfig, env: Env, ports: LacpPort[]): Bundle
     fallback: false,
     fallbackAt: NEVER,
     up: false,
+    renamedUntil: instant(0),
     said: 0,
     alarm: NEVER,
     distribution: { links: [], table: [], waits: [], waiting: 0, lost: 0, queue: [] },

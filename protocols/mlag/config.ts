@@ -3,6 +3,7 @@ import * as z from "zod";
 import type { Ip, Mac, Prefix } from "../../src/core/addr.ts";
 import { type Duration, ms, sec, ZERO } from "../../src/core/time.ts";
 import { durationWithin, integerWithin, ip, mac, portName, prefix } from "../../src/node/units.ts";
+import type { AuthenticationKey } from "../iccp/events.ts";
 
 /** M-LAGs of one pair; switches have fewer ports. */
 const MAX_MEMBERS = 512;
@@ -25,6 +26,23 @@ const keepalive = z
       .meta({ description: "How long the silence of the peer is borne beyond the timeout before it counts as gone." }),
   })
   .meta({ description: "The second path on which the peers see that the other lives: UDP." });
+
+/** Of HMAC-SHA-256: RFC 2104 §3 advises against keys shorter than the code, 32 octets. */
+const LEAST_SECRET = 16;
+const MOST_SECRET = 128;
+/** The one in use, the next, and some to spare. */
+const MAX_KEYS = 8;
+const SECRET = `allowed: ${LEAST_SECRET} to ${MOST_SECRET} printable ASCII characters, better 32 and more`;
+
+const key = z.strictObject({
+  "key-id": integerWithin(0, 0xffff_ffff, "a key id").meta({ description: "Said in every message." }),
+  // No message quotes it: what stands here is nobody else's business.
+  secret: z
+    .string({ error: `found something else than text, ${SECRET}` })
+    .min(LEAST_SECRET, { error: `found too short a text, ${SECRET}` })
+    .max(MOST_SECRET, { error: `found too long a text, ${SECRET}` })
+    .regex(/^[\x20-\x7e]*$/, { error: `found other characters, ${SECRET}` }),
+});
 
 const member = z.strictObject({
   port: portName.meta({ description: "A bundle of `lacp` that the bridge has as a port." }),
@@ -56,6 +74,10 @@ export const mlagSchema = z
       .default(ms(200))
       .meta({ description: "For partners to leave a member before it is suspended." }),
     heartbeat: durationWithin(ms(50), sec(30)).default(sec(1)).meta({ description: "On the peer link." }),
+    authentication: z.array(key).max(MAX_KEYS).default([]).meta({
+      description:
+        "Keys of the session and the keepalive: the first signs, all are believed. Without any, nothing is signed or checked.",
+    }),
     system: mac.optional().meta({ description: "The pair's LACP system id; default: derived from the domain." }),
     "system-priority": integerWithin(0, 0xffff, "an LACP system priority").default(32_768),
     "suspend-persist": z.boolean().default(false).meta({
@@ -65,8 +87,9 @@ export const mlagSchema = z
   .transform((value): MlagConfig => {
     const { "peer-link": peerLink, "split-grace": splitGrace, "restore-delay": restoreDelay, ...rest } = value;
     const { "auto-recovery": autoRecovery, "system-priority": systemPriority, ...others } = rest;
-    const { "suspend-persist": suspendPersist, system = systemOf(value.domain), ...plain } = others;
-    return { ...plain, system, peerLink, splitGrace, restoreDelay, autoRecovery, systemPriority, suspendPersist };
+    const { "suspend-persist": suspendPersist, system = systemOf(value.domain), authentication, ...plain } = others;
+    const keys = authentication.map(({ "key-id": id, secret }) => ({ id, secret: new TextEncoder().encode(secret) }));
+    return { ...plain, system, keys, peerLink, splitGrace, restoreDelay, autoRecovery, systemPriority, suspendPersist };
   })
   .meta({ description: "This switch as one of a pair that is one switch to LACP." });
 
@@ -94,6 +117,8 @@ export interface MlagConfig {
   /** LACP system id of the pair. */
   readonly system: Mac;
   readonly systemPriority: number;
+  /** The first signs; without any, nothing is signed or checked. */
+  readonly keys: readonly AuthenticationKey[];
   readonly suspendPersist: boolean;
 }
 

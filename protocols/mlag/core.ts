@@ -100,6 +100,7 @@ function heardItem(state: MlagState, item: Item, now: Instant): void {
     case "role":
       state.peerRole = item;
       elect(state, now);
+      if (state.role === "secondary" && item.role === "primary") state.lacpSystem = item.lacpSystem;
       break;
     case "portState":
       heardHalf(state, item);

@@ -21,6 +21,8 @@ export function describe(event: Event): string | undefined {
     }
     case "mlag.alarm":
       return `alarm ${said.alarm} ${said.active ? "raised" : "over"}: ${said.detail}`;
+    case "mlag.drop":
+      return `keepalive message dropped (${said.reason}), ${said.count} so far`;
     default:
       return undefined;
   }

@@ -35,6 +35,23 @@ export const MLAG_REASONS = [
 ] as const;
 export type MlagReason = (typeof MLAG_REASONS)[number];
 
+/** A message on the keepalive path that was not acted on; `docs/mlag-reasons.md` explains each. */
+export const KEEPALIVE_DROPS = [
+  "keepalive-udp",
+  "keepalive-length",
+  "keepalive-magic",
+  "keepalive-version",
+  "keepalive-field",
+  "keepalive-unsigned",
+  "keepalive-unknown-key",
+  "keepalive-signature",
+  "keepalive-domain",
+  "keepalive-own",
+  "keepalive-replayed",
+  "keepalive-stale",
+] as const;
+export type KeepaliveDropReason = (typeof KEEPALIVE_DROPS)[number];
+
 export type Role = "primary" | "secondary";
 export type MemberState = "active-full" | "active-partial" | "suspended" | "inactive";
 
@@ -89,6 +106,14 @@ export interface AlarmEvent {
   readonly alarm: "split" | "degraded" | "type-2-mismatch" | "mac-flap" | "isolation-cap";
   readonly active: boolean;
   readonly detail: string;
+}
+
+/** Said at most once a second for each reason. */
+export interface DropEvent {
+  readonly type: "mlag.drop";
+  readonly reason: KeepaliveDropReason;
+  /** How many there were so far. */
+  readonly count: number;
 }
 
 export type Reported = SessionEvent | RoleEvent | KeepaliveEvent | MemberEvent | AlarmEvent;
@@ -169,4 +194,4 @@ export interface BridgeAdopt {
 
 export type ToBridge = BridgeIsolate | BridgeLearning | BridgeRedirect | BridgeMac | BridgeAdopt;
 export type ToLacp = LacpSystem | LacpHold | LacpSuspend;
-export type MlagEvent = Reported | ToBridge | ToLacp;
+export type MlagEvent = Reported | DropEvent | ToBridge | ToLacp;

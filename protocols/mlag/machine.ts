@@ -9,11 +9,19 @@ import { decodeIp, type IpPacket, ipPacket, NETWORK_CONTROL, PROTOCOL } from "..
 import { factsOf, IP_PORT, type IpAddresses, packetFrame } from "../ip/events.ts";
 import type { LacpBundleEvent, LacpPartnerEvent } from "../lacp/events.ts";
 import { decodeUdp, encodeUdp, UDP_HEADER } from "../udp/codec.ts";
-import { decodeKeepalive, encodeKeepalive, KEEPALIVE_PORT, type Keepalive } from "./codec.ts";
+import { encodeKeepalive, KEEPALIVE_PORT, type Keepalive } from "./codec.ts";
 import type { MlagCommand, MlagConfig } from "./config.ts";
 import * as core from "./core.ts";
 import type { MlagEvent, MlagReason } from "./events.ts";
-import { type KeepaliveState, keepaliveDeadline, newKeepalive, openPath, receive, tick } from "./keepalive.ts";
+import {
+  type KeepaliveState,
+  keepaliveDeadline,
+  lose,
+  newKeepalive,
+  openPath,
+  receiveOctets,
+  tick,
+} from "./keepalive.ts";
 import { heardHere, ownAddress } from "./macs.ts";
 import { initialState, type MlagState, sooner } from "./state.ts";
 
@@ -32,8 +40,6 @@ export interface MlagMachineState {
   keepaliveUp: boolean;
   /** Of each interface of the switch, its VLAN and the address that the peer has been told. */
   readonly interfaces: Map<string, { readonly vlan: number; readonly mac: Mac }>;
-  /** Keepalive packets that were not acted on. */
-  drops: number;
 }
 
 type Heard = MacEvent | IccpSession | LacpBundleEvent | LacpPartnerEvent | IpAddresses;
@@ -59,7 +65,6 @@ function init(config: MlagConfig, env: Env): MlagMachineState {
     sessionUp: false,
     keepaliveUp: false,
     interfaces: new Map(),
-    drops: 0,
   };
 }
 
@@ -177,16 +182,15 @@ function packetOf(frame: Frame): IpPacket | undefined {
 function hearKeepalive(state: MlagMachineState, frame: Frame, now: Instant): void {
   const packet = packetOf(frame);
   const datagram = packet === undefined ? undefined : decodeUdp(packet.payload, packet);
-  const message = datagram?.ok === true ? decodeKeepalive(datagram.value.payload) : undefined;
-  if (message?.ok === true) receive(state.core, state.path, message.value, now);
-  else state.drops++;
+  if (datagram?.ok === true) receiveOctets(state.core, state.path, datagram.value.payload, now);
+  else lose(state.core, state.path, "keepalive-udp", now);
 }
 
 function packetFor({ core: { config } }: MlagMachineState, message: Keepalive): Frame {
   const source = config.keepalive.address.address;
   const destination = config.keepalive.peer;
   const ports = { sourcePort: KEEPALIVE_PORT, destinationPort: KEEPALIVE_PORT };
-  const payload = encodeUdp({ ...ports, payload: encodeKeepalive(message) }, { source, destination });
+  const payload = encodeUdp({ ...ports, payload: encodeKeepalive(message, config.keys[0]) }, { source, destination });
   const trafficClass = NETWORK_CONTROL;
   return packetFrame(ipPacket({ source, destination, protocol: PROTOCOL.udp, ttl: 1, payload, trafficClass }));
 }

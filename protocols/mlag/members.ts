@@ -34,22 +34,18 @@ export function settleHalves(state: MlagState, now: Instant): void {
 
 /** Who the bundle claims to be. */
 function identify(state: MlagState, half: Half): void {
-  const { situation, config, takenOver } = state;
-  if (situation === "silent" && takenOver && config.split === "sysid-fallback") setSystem(state, half, true);
-  else if (half.fallback === undefined) setSystem(state, half, false);
-  else if (half.fallback && state.session) {
-    // Back to the pair's id when the peer's half is about to serve: until then hosts keep to the one id that they have.
-    if (half.peerAsks || half.peer === "up" || !half.up) setSystem(state, half, false);
-  }
-}
-
-function setSystem(state: MlagState, half: Half, fallback: boolean): void {
-  if (half.fallback === fallback) return;
-  half.fallback = fallback;
+  const { situation, config, takenOver, session } = state;
+  const doubt = situation === "silent" && takenOver && config.split === "sysid-fallback";
+  if (doubt) state.lacpSystem = state.system;
+  if (half.lacpSystem === state.lacpSystem) return;
+  // Another id costs a half that serves its partner: not before the peer's half is there, or about to be.
+  const needed = session && (half.peerAsks || half.peer === "up");
+  if (half.up && half.lacpSystem !== undefined && !doubt && !needed) return;
+  half.lacpSystem = state.lacpSystem;
   state.says.push({
     type: "mlag.system",
     bundle: half.port,
-    system: fallback ? state.system : state.config.system,
+    system: half.lacpSystem,
     priority: state.config.systemPriority,
     portOffset: portOffsetOf(state.config),
   });
@@ -63,7 +59,8 @@ function wishFor(state: MlagState, half: Half): Wish {
   switch (state.situation) {
     case "waiting":
       // After a session has been, only words on roles are missing: what serves goes on.
-      return state.needsRestore ? { is: "hold", reason: "start" } : gated(state, half);
+      if (!state.needsRestore) return gated(state, half);
+      return { is: "hold", reason: state.session ? "syncing" : "start" };
     case "peer-alive":
       return outranks(state) ? serving(state) : { is: "suspend", reason: "peer-alive" };
     case "silent":

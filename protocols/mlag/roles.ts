@@ -90,6 +90,7 @@ export function tellRole(state: MlagState, preempt: boolean): void {
     role,
     priority: config.priority,
     system,
+    lacpSystem: state.lacpSystem,
     sticky: role === "primary" && !takenOver,
     preempt,
   });

@@ -32,9 +32,10 @@ export function tcpSessions(config: MlagConfig): readonly TcpSessionConfig[] {
 }
 
 export function iccpSessions(config: MlagConfig, env: Env): readonly IccpConfig[] {
-  const { domain, heartbeat, members, peerLink } = config;
+  const { domain, heartbeat, keys, members, peerLink } = config;
   const bundles = members.map(({ id, port }) => ({ id, name: port }));
-  return [{ name: SESSION, domain, ...addresses(config), system: systemMac(env), heartbeat, bundles, peerLink }];
+  const own = { system: systemMac(env), heartbeat, keys, bundles, peerLink };
+  return [{ name: SESSION, domain, ...addresses(config), ...own }];
 }
 
 /** The node with the interfaces of both paths. Neither is a way for anybody's packets but the pair's own. */

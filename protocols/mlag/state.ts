@@ -47,8 +47,8 @@ export interface Half {
   why: MlagReason;
   /** When the partner has left a half that is to be suspended; NEVER for one that does not drain. */
   drainUntil: Instant;
-  /** It shows the node's own system id, because the peer may be alive and out of reach. */
-  fallback: boolean | undefined;
+  /** The system id that its partner is told; undefined before lacp has been told. */
+  lacpSystem: Mac | undefined;
 
   /** The peer's half; undefined while the peer has not said it in this session. */
   peer: PortStateItem["state"] | undefined;
@@ -128,6 +128,11 @@ export interface MlagState {
   role: Role | undefined;
   /** Primary in the place of a primary that is gone. */
   takenOver: boolean;
+  /**
+   * What the pair is to LACP: of the domain, or a switch's own, once it has been in doubt whether the other lives. Who
+   * joins takes the primary's, so that no partner has to leave a half that serves.
+   */
+  lacpSystem: Mac;
   maintenance: boolean;
   /** Members wait for the tables and the restore delay. */
   needsRestore: boolean;
@@ -174,6 +179,7 @@ export function initialState(config: MlagConfig, system: Mac): MlagState {
     situation: "waiting",
     role: undefined,
     takenOver: false,
+    lacpSystem: config.system,
     maintenance: false,
     needsRestore: true,
     restoreAt: NEVER,
@@ -206,7 +212,7 @@ function newHalf(port: string, id: number): Half {
     suspended: false,
     why: "start",
     drainUntil: NEVER,
-    fallback: undefined,
+    lacpSystem: undefined,
     peer: undefined,
     peerPartner: undefined,
     peerAsks: false,

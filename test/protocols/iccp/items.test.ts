@@ -36,6 +36,7 @@ const item: fc.Arbitrary<Item> = fc.oneof(
     role: fc.constantFrom(...ROLES),
     priority: word,
     system: mac,
+    lacpSystem: mac,
     sticky: flag,
     preempt: flag,
   }),
@@ -114,9 +115,9 @@ describe("our own parameters", () => {
   it("the layout of each stands as documented", () => {
     const one = (value: Item) => toHex(encodeItems([value]));
     const system = macFrom(Uint8Array.of(2, 0, 0, 0, 0, 1));
-    expect(one({ kind: "role", role: "secondary", priority: 200, system, sticky: true, preempt: false })).toBe(
-      "3f10000a020100c8020000000001",
-    );
+    const lacpSystem = macFrom(Uint8Array.of(2, 0x4d, 0x4c, 0, 0, 10));
+    const role = { kind: "role", role: "secondary", priority: 200, system, lacpSystem } as const;
+    expect(one({ ...role, sticky: true, preempt: false })).toBe("3f100010020100c8020000000001024d4c00000a");
     expect(one({ kind: "isolate", id: 7, isolated: true, request: 9 })).toBe("3f12000800070100" + "00000009");
     const entry = { vlan: 100, mac: system, id: 4, sequence: 0x01020304, present: true, permanent: false };
     expect(one({ kind: "macs", entries: [entry] })).toBe("3f14001000640100020000000001000401020304");

@@ -65,6 +65,7 @@ describe("an ICCP session of our own dialect", () => {
         role: "primary",
         priority: 100,
         system: "02:00:00:00:00:01" as Mac,
+        lacpSystem: "02:4d:4c:00:00:0a" as Mac,
         sticky: true,
         preempt: false,
       },

@@ -338,6 +338,8 @@ export class Pair {
       case "mlag.adopt":
         this.bridgeSaid(side, bridge.step(side.bridge, { kind: "heard", event: event as ToBridge }, this.t));
         break;
+      case "mlag.drop":
+        break;
       default:
         this.lines.push({ at: this.now / 1e6, node: side.name, event });
     }
