@@ -37,6 +37,7 @@ it("there is a lab for each situation", () => {
     "lacp-pair.yaml",
     "lacp-standby.yaml",
     "load-sharing.yaml",
+    "mlag-pair.yaml",
     "partition.yaml",
     "preempt.yaml",
     "three-way-tie.yaml",

@@ -251,6 +251,7 @@ describe("start and return", () => {
     expect(seen.filter((line) => !line.includes("keepalive"))).toEqual([
       "20 mlag.member start",
       "20.02 mlag.session hello",
+      "20.02 mlag.member syncing",
       "20.0205 mlag.role sticky",
       "20.0205 mlag.member restore-delay",
       "22.0205 mlag.member isolation-pending",
