@@ -58,6 +58,9 @@ const fields = z.strictObject({
   "aggregate-wait": durationWithin(ZERO, sec(60)).default(sec(2)).meta({
     description: "How long links that agree wait for those that do not yet; never for links without carrier.",
   }),
+  "mixed-speeds": z.boolean().default(false).meta({
+    description: "Whether links of different speeds may be one bundle; else those stay out that differ from it.",
+  }),
   "wait-to-restore": duration
     .default(ZERO)
     .meta({ description: "A link that was lost carries again after this long." }),
@@ -93,6 +96,7 @@ export interface BundleConfig {
   readonly individual: boolean;
   readonly coupled: boolean;
   readonly aggregateWait: Duration;
+  readonly mixedSpeeds: boolean;
   readonly waitToRestore: Duration;
   readonly fallback: "none" | "individual" | "static";
   readonly fallbackTimeout: Duration;
@@ -128,6 +132,7 @@ function normal(value: z.output<typeof fields>, index: number): BundleConfig {
     individual: value.individual,
     coupled: value.control === "coupled",
     aggregateWait: value["aggregate-wait"],
+    mixedSpeeds: value["mixed-speeds"],
     waitToRestore: value["wait-to-restore"],
     fallback: back.mode,
     fallbackTimeout: ("timeout" in back ? back.timeout : undefined) ?? DEFAULT_FALLBACK,

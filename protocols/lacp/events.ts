@@ -20,6 +20,7 @@ export const PORT_REASONS = [
   "no-partner",
   "loopback",
   "other-partner",
+  "other-speed",
   "suspended",
   "hold",
   "drain",
@@ -64,6 +65,8 @@ export interface LacpPortEvent {
   readonly actor: LacpEndSaid;
   readonly partner: LacpEndSaid;
   readonly reason: PortReason;
+  /** It carries without a partner, or would if nobody withheld it: it alone, or with the bundle's others. */
+  readonly fallback?: "individual" | "static";
   /** Who withholds, in the word that was given with `mlag.hold` or `mlag.suspend`. */
   readonly cause?: string;
 }
@@ -75,6 +78,16 @@ export interface LacpBundleEvent {
   /** Ports that frames are distributed to. */
   readonly members: number;
   readonly reason: BundleReason;
+}
+
+/**
+ * Whether any port of the bundle takes frames: one that leaves goes on collecting until its partner has stopped, when the
+ * bundle is down already.
+ */
+export interface LacpCollectingEvent {
+  readonly type: "lacp.collecting";
+  readonly bundle: string;
+  readonly collecting: boolean;
 }
 
 /** Who is at the other end of the bundle, as soon as it is heard; without `system` when nobody is. */
@@ -110,7 +123,13 @@ export interface LacpDropEvent {
   readonly count: number;
 }
 
-export type LacpEvent = LacpPortEvent | LacpBundleEvent | LacpPartnerEvent | LacpChurnEvent | LacpDropEvent;
+export type LacpEvent =
+  | LacpPortEvent
+  | LacpBundleEvent
+  | LacpCollectingEvent
+  | LacpPartnerEvent
+  | LacpChurnEvent
+  | LacpDropEvent;
 
 /** Where a command names no bundle it is for all. */
 export type LacpCommand =

@@ -4,8 +4,11 @@ import type { Protocol } from "../../src/node/protocol.ts";
 import { check, compare } from "./check.ts";
 import { command, type LacpConfig, schema } from "./config.ts";
 import { expect } from "./expect.ts";
+import { explain } from "./explain.ts";
 import { invariants } from "./invariants.ts";
 import { lacp } from "./machine.ts";
+import { lacpObserver } from "./observer.ts";
+import { describeSeen } from "./observer-view.ts";
 import { describe } from "./view.ts";
 
 export const lacpProtocol: Protocol<LacpConfig> = {
@@ -14,9 +17,11 @@ export const lacpProtocol: Protocol<LacpConfig> = {
   schema,
   command,
   expect,
+  explain,
   mount: (config, _node, env) => [mount(lacp, config, env)],
+  observe: (port, env) => [mount(lacpObserver, { port }, env)],
   check,
   compare,
-  describe,
+  describe: (event) => ("frame" in event ? describeSeen(event) : describe(event)),
   invariants,
 };

@@ -1,7 +1,7 @@
 /** What LACP promises about the log. */
-import { WORLD } from "../../src/core/log.ts";
+import { type Entry, WORLD } from "../../src/core/log.ts";
 import type { Command } from "../../src/core/machine.ts";
-import { type Duration, sec, us, ZERO } from "../../src/core/time.ts";
+import { after, type Duration, type Instant, instant, NEVER, sec, us, ZERO } from "../../src/core/time.ts";
 import type { Invariant, View } from "../../src/core/view.ts";
 import type { NodeConfig } from "../../src/node/protocol.ts";
 import type { LacpConfig } from "./config.ts";
@@ -27,41 +27,67 @@ interface Watched {
   /** Nodes that stand still: they send nothing, whatever they said last. */
   readonly paused: Set<string>;
   changed: boolean;
-  broken: string | undefined;
+  /** When it did. */
+  at: Instant;
+  broken: Breach | undefined;
+}
+
+interface Breach {
+  /** What is wrong, whatever the reason: as long as that is the same, so is the breach. */
+  readonly what: string;
+  readonly words: string;
+  readonly since: Instant;
 }
 
 const watched: View<Watched> = {
-  initial: () => ({ table: lacpTable.initial(), paused: new Set(), changed: false, broken: undefined }),
+  initial: () => ({ table: lacpTable.initial(), paused: new Set(), changed: false, at: instant(0), broken: undefined }),
   fold: (view, entry) => {
     const { what } = entry;
     lacpTable.fold(view.table, entry);
-    if (what.kind === "event" && what.event.type === "lacp.port") view.changed = true;
+    if (what.kind === "event" && what.event.type === "lacp.port") note(view, entry);
     if (what.kind !== "command" || entry.node !== WORLD) return view;
     const { verb, node = "" } = what.command as Command & { readonly node?: string };
     if (verb === "pause") view.paused.add(node);
     else if (verb === "resume" || verb === "power-off") view.paused.delete(node);
-    view.changed = true;
+    note(view, entry);
     return view;
   },
 };
 
-function promise(name: string, source: string, settle: Duration, find: (view: Watched) => string | undefined) {
-  const broken = (view: Watched) => {
-    if (view.changed) view.broken = find(view);
+function note(view: Watched, { at }: Entry): void {
+  view.changed = true;
+  view.at = at;
+}
+
+type Find = (view: Watched) => Pick<Breach, "what" | "words"> | undefined;
+
+/** @param patience for how long each breach is borne */
+function promise(name: string, source: string, settle: Duration, patience: Duration, find: Find): Invariant<unknown> {
+  const look = (view: Watched) => {
+    if (view.changed) {
+      const found = find(view);
+      const since = found?.what === view.broken?.what ? view.broken?.since : undefined;
+      view.broken = found === undefined ? undefined : { ...found, since: since ?? view.at };
+    }
     view.changed = false;
     return view.broken;
   };
-  return { name, source, settle, view: watched, broken } as Invariant<unknown>;
+  const broken = (view: Watched) => look(view)?.words;
+  const from = (view: Watched) => after(look(view)?.since ?? NEVER, patience);
+  return { name, source, settle, view: watched, broken, from } as Invariant<unknown>;
 }
 
 /** Nothing is distributed onto a link whose far end does not collect, but for the time that silence may take. */
 function heardAtFarEnd(bundles: LacpConfig): Invariant<unknown> {
   // A one-way fault is noticed by the end that hears nothing; it may be the one that asked for the long timeout.
   const longest: number = bundles.every(({ fast }) => fast) ? SHORT_TIMEOUT : LONG_TIMEOUT;
+  const silence = us(longest + sec(1));
   return promise(
     "lacp-distributes-to-collectors",
     "IEEE 802.1AX §6.4.15",
-    us(longest + sec(1)),
+    silence,
+    // A link that loses frames is silent again and again; and no end knows at once what the other has just decided.
+    silence,
     ({ table: { ports }, paused }) => {
       const ends = new Map<string, PortRow>();
       for (const row of ports.values()) ends.set(`${row.actor.system} ${row.actor.port}`, row);
@@ -69,7 +95,8 @@ function heardAtFarEnd(bundles: LacpConfig): Invariant<unknown> {
         if (!distributing(row) || row.reason === "fallback" || paused.has(row.node)) continue;
         const far = ends.get(`${row.partner.system} ${row.partner.port}`);
         if (far === undefined || collecting(far)) continue;
-        return `${row.node}:${row.port} distributes to ${far.node}:${far.port}, which is ${far.mux} (${far.reason})`;
+        const what = `${row.node}:${row.port} distributes to ${far.node}:${far.port}`;
+        return { what, words: `${what}, which is ${far.mux} (${far.reason})` };
       }
       return undefined;
     },
@@ -77,15 +104,17 @@ function heardAtFarEnd(bundles: LacpConfig): Invariant<unknown> {
 }
 
 /** All links of a bundle that carry frames end at one system, under one key. */
-const onePartner = promise("lacp-one-partner", "IEEE 802.1AX §6.3.6", ZERO, ({ table: { ports } }) => {
+const onePartner = promise("lacp-one-partner", "IEEE 802.1AX §6.3.6", ZERO, ZERO, ({ table: { ports } }) => {
   const seen = new Map<string, PortRow>();
   for (const row of ports.values()) {
     if (!distributing(row) || row.reason === "fallback") continue;
     const key = `${row.node} ${row.bundle}`;
     const first = seen.get(key);
     if (first === undefined) seen.set(key, row);
-    else if (first.partner.system !== row.partner.system || first.partner.key !== row.partner.key)
-      return `${key} carries to ${first.partner.system} by ${first.port} and to ${row.partner.system} by ${row.port}`;
+    else if (first.partner.system !== row.partner.system || first.partner.key !== row.partner.key) {
+      const what = `${key} carries to ${first.partner.system} by ${first.port} and to ${row.partner.system} by ${row.port}`;
+      return { what, words: what };
+    }
   }
   return undefined;
 });

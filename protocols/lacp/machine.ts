@@ -18,7 +18,7 @@ import { deselect, muxDeadline, runMux } from "./mux.ts";
 import { runPeriodic } from "./periodic.ts";
 import { portCause, portReason } from "./reason.ts";
 import { receiveLacpdu, receiveTimer, reviewPort } from "./receive.ts";
-import { select } from "./selection.ts";
+import { offersFallback, select } from "./selection.ts";
 import {
   actorOf,
   type Bundle,
@@ -105,6 +105,9 @@ function step(state: LacpState, input: Input<LacpCommand, ToLacp>, now: Instant)
       const port = state.memberOf[input.port.index];
       if (port === undefined || port.up === input.up) break;
       port.up = input.up;
+      port.speed = input.speed ?? 0;
+      // Who is there when it comes back has heard none of these: the limit is on what one partner has to take.
+      port.sent.length = 0;
       reviewPort(turn, port);
       settle(turn, port.bundle);
       break;
@@ -188,6 +191,11 @@ function reviewBundle(turn: Turn, bundle: Bundle): void {
   const renamed = bundle.up && turn.now < bundle.renamedUntil && members === 0 && bundle.members.some((one) => one.up);
   const up = members >= least || renamed;
   const before = bundle.said;
+  const collecting = bundle.members.some(collects);
+  if (collecting !== bundle.collecting) {
+    bundle.collecting = collecting;
+    say(turn, { type: "lacp.collecting", bundle: config.name, collecting });
+  }
   if (up === bundle.up && members === before) return;
   bundle.said = members;
   bundle.up = up;
@@ -206,7 +214,8 @@ function report(turn: Turn, port: LacpPort): void {
   const reason = portReason(turn, port);
   const cause = portCause(port);
   const { system, key, port: number, state } = actorOf(port);
-  const said = `${receive} ${mux} ${selected} ${reason} ${cause} ${system} ${key} ${number} ${state} ${partner.system} ${partner.key} ${partner.port} ${partner.state}`;
+  const mode = offersFallback(port) ? bundle.config.fallback : "none";
+  const said = `${receive} ${mux} ${selected} ${reason} ${cause} ${mode} ${system} ${key} ${number} ${state} ${partner.system} ${partner.key} ${partner.port} ${partner.state}`;
   if (said === port.said) return;
   port.said = said;
   say(turn, {
@@ -219,6 +228,7 @@ function report(turn: Turn, port: LacpPort): void {
     actor: { system, key, port: number, state: octet(state) },
     partner: { system: partner.system, key: partner.key, port: partner.port, state: octet(partner.state) },
     reason,
+    ...(mode === "none" ? {} : { fallback: mode }),
     ...(cause === undefined ? {} : { cause }),
   });
 }

@@ -11,7 +11,8 @@
  *   distributing  Distributing := 1, NTT                          collecting (any of its conditions gone)
  *   coupled: attached → collecting-distributing (both := 1) and back, on Partner.Sync alone
  *
- * DEPARTS: Ready does not wait for Aggregate_Wait_Time when every link with carrier agrees already: nobody is waited for.
+ * DEPARTS: Ready does not wait for Aggregate_Wait_Time when every link with carrier agrees already, hears another system,
+ * or has fallen silent: nobody is waited for.
  * DEPARTS: wait-to-restore (802.1AX-2020: ATTACHED_WTR) is spent in `waiting`, with Sync = 0.
  * DEPARTS: under independent control a port that is put to STANDBY says Sync = 0 and stops distributing at once, but
  * collects until its partner has stopped distributing, at most DRAIN_TIME: a planned change loses no frame.
@@ -151,8 +152,13 @@ function ready(turn: Turn, port: LacpPort): boolean {
 }
 
 function settled(turn: Turn, port: LacpPort): boolean {
+  // Nobody waits for one that has fallen silent under carrier.
+  if (port.silent) return true;
   if (port.selected === "selected") return port.mux !== "detached" && port.receive === "current";
-  return port.selected === "standby" || port.receive === "defaulted" || port.restoreUntil > turn.now;
+  if (port.obstacle === "other-speed") return port.receive === "current";
+  // One that hears another system than the bundle's is not coming either.
+  if (port.receive === "current" || port.receive === "defaulted") return true;
+  return port.selected === "standby" || port.restoreUntil > turn.now;
 }
 
 /** When the mux wants to be looked at again; what is over is no such time. */

@@ -21,7 +21,9 @@ export function portReason(turn: Turn, port: LacpPort): PortReason {
 }
 
 /** Who withholds SYNC, in that machine's own word. */
-export function portCause({ bundle, selected, drainUntil }: LacpPort): string | undefined {
-  if (selected !== "standby" && drainUntil === NEVER) return undefined;
+export function portCause({ bundle, selected, obstacle, drainUntil }: LacpPort): string | undefined {
+  // Without a partner it is unselected, and would carry all the same (fallback).
+  const withheld = selected === "standby" || obstacle === "hold" || obstacle === "suspended";
+  if (!withheld && drainUntil === NEVER) return undefined;
   return bundle.suspended ?? bundle.held;
 }

@@ -44,6 +44,7 @@ export function initialize(turn: Turn, port: LacpPort): void {
 
 function disable(port: LacpPort): void {
   port.receive = "port-disabled";
+  port.silent = false;
   port.currentWhile = NEVER;
   setPartner(port, port.partner.state & ~STATE.synchronization);
 }
@@ -73,6 +74,7 @@ export function reviewPort(turn: Turn, port: LacpPort): void {
 
 function disableLacp(turn: Turn, port: LacpPort): void {
   port.receive = "lacp-disabled";
+  port.silent = false;
   port.currentWhile = NEVER;
   deselect(turn, port);
   recordDefault(port);
@@ -93,6 +95,7 @@ export function receiveTimer(turn: Turn, port: LacpPort): void {
   port.currentWhile = NEVER;
   if (port.receive === "current") {
     expire(turn, port);
+    port.silent = true;
     // Expired is no reason for NTT in the standard; but a partner that still hears us must stop sending.
     needToTransmit(turn, port, true);
   } else if (port.receive === "expired") {
@@ -117,6 +120,7 @@ export function receiveLacpdu(turn: Turn, port: LacpPort, pdu: Lacpdu): void {
   }
   recordPdu(port, pdu);
   port.receive = "current";
+  port.silent = false;
   port.currentWhile = after(turn.now, has(port.state, STATE.shortTimeout) ? SHORT_TIMEOUT : LONG_TIMEOUT);
   lower(port, STATE.expired);
   noteMoved(turn, port);

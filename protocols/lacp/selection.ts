@@ -34,7 +34,7 @@ export function select(turn: Turn, bundle: Bundle): void {
       setSelected(port, "selected", undefined);
       port.fallback = true;
     } else {
-      setSelected(port, "unselected", outReason(port, candidates));
+      setSelected(port, "unselected", outReason(port, candidates, chosen[0]));
     }
   }
 }
@@ -59,17 +59,38 @@ function lagOf(port: LacpPort): string {
   return isIndividual(port) ? `${lag} ${number} ${port.number}` : lag;
 }
 
-/** The links of one LAG ID: that of links that are attached already, else that of most links, else of the lowest ID. */
+/** Links that may be one bundle: IEEE 802.1AX §6.3.5, a key stands for what ports have in common, speed among it. */
+function groupOf(port: LacpPort): string {
+  return port.bundle.config.mixedSpeeds ? lagOf(port) : `${lagOf(port)} ${port.speed}`;
+}
+
+function isAttached({ receive, mux }: LacpPort): boolean {
+  return receive === "current" && mux !== "detached" && mux !== "waiting";
+}
+
+function carries(port: LacpPort): boolean {
+  return isAttached(port) && port.mux !== "attached";
+}
+
+/** Its partner would carry frames on it. */
+function isInvited({ receive, partner }: LacpPort): boolean {
+  return receive === "current" && has(partner.state, STATE.synchronization);
+}
+
+/**
+ * The links of one LAG ID: that which carries; else one whose partner is in sync; else that of links that are attached
+ * already; else that of most links, else of the lowest ID.
+ */
 function choose(bundle: Bundle, candidates: readonly LacpPort[]): readonly LacpPort[] {
   const groups = new Map<string, LacpPort[]>();
   for (const port of candidates) {
-    const lag = lagOf(port);
+    const lag = groupOf(port);
     const group = groups.get(lag);
     if (group === undefined) groups.set(lag, [port]);
     else group.push(port);
   }
   const kept = bundle.lag === undefined ? undefined : groups.get(bundle.lag);
-  if (kept?.some((port) => port.receive === "current" && port.mux !== "detached" && port.mux !== "waiting"))
+  if (kept?.some(isAttached) && (kept.some(carries) || ![...groups.values()].some((group) => group.some(isInvited))))
     return kept;
   let best: readonly [string, LacpPort[]] | undefined;
   for (const entry of groups) {
@@ -80,8 +101,10 @@ function choose(bundle: Bundle, candidates: readonly LacpPort[]): readonly LacpP
 }
 
 function better(a: readonly [string, LacpPort[]], b: readonly [string, LacpPort[]]): boolean {
-  const heard = (group: readonly LacpPort[]) => group.filter(({ receive }) => receive === "current").length;
-  const difference = heard(a[1]) - heard(b[1]) || a[1].length - b[1].length;
+  const count = (group: readonly LacpPort[], is: (port: LacpPort) => boolean) => group.filter(is).length;
+  const heard = ({ receive }: LacpPort) => receive === "current";
+  const invited = Number(a[1].some(isInvited)) - Number(b[1].some(isInvited));
+  const difference = invited || count(a[1], heard) - count(b[1], heard) || a[1].length - b[1].length;
   return difference === 0 ? a[0] < b[0] : difference > 0;
 }
 
@@ -110,12 +133,18 @@ function compareSystems(a: LacpInfo, b: LacpInfo): number {
   return a.system < b.system ? -1 : 1;
 }
 
-/** What holds all links of the bundle back. */
-function heldBack(bundle: Bundle, order: readonly LacpPort[]): PortReason | undefined {
+/** By whose order nothing is carried. */
+function withheld(bundle: Bundle): PortReason | undefined {
   if (bundle.suspended !== undefined) return "suspended";
   if (bundle.held !== undefined) return "hold";
-  if (bundle.draining) return "drain";
-  const heard = order.filter(({ receive }) => receive === "current").length;
+  return bundle.draining ? "drain" : undefined;
+}
+
+/** What holds all links of the bundle back. */
+function heldBack(bundle: Bundle, ports: readonly LacpPort[]): PortReason | undefined {
+  const order = withheld(bundle);
+  if (order !== undefined) return order;
+  const heard = ports.filter(({ receive }) => receive === "current").length;
   // Frames that the partner would send here had nowhere to go: it is told before it sends them.
   return heard > 0 && heard < bundle.config.minLinks ? "min-links" : undefined;
 }
@@ -126,10 +155,13 @@ function setSelected(port: LacpPort, selected: Selected, obstacle: PortReason | 
   port.fallback = false;
 }
 
-function outReason(port: LacpPort, candidates: readonly LacpPort[]): PortReason {
+function outReason(port: LacpPort, candidates: readonly LacpPort[], chosen: LacpPort | undefined): PortReason {
   if (!lacpEnabled(port)) return "stopped";
   if (!port.up) return "link-down";
-  if (candidates.includes(port)) return "other-partner";
+  if (offersFallback(port)) return withheld(port.bundle) ?? "no-partner";
+  if (candidates.includes(port)) {
+    return chosen !== undefined && lagOf(chosen) === lagOf(port) ? "other-speed" : "other-partner";
+  }
   if (hasPartner(port)) return "loopback";
   return port.receive === "expired" ? "listening" : "no-partner";
 }
@@ -150,10 +182,15 @@ function reviewFallback(turn: Turn, bundle: Bundle, partner: boolean): void {
   }
 }
 
+/** Whether the port could carry frames without a partner now. */
+export function offersFallback({ bundle, up, receive }: LacpPort): boolean {
+  return bundle.fallback && up && receive === "defaulted";
+}
+
 /** The ports that carry frames without a partner. */
 function sparePorts(bundle: Bundle): readonly LacpPort[] {
-  if (!bundle.fallback || bundle.suspended !== undefined || bundle.held !== undefined || bundle.draining) return [];
-  const able = bundle.members.filter((port) => port.up && port.receive === "defaulted");
+  if (withheld(bundle) !== undefined) return [];
+  const able = bundle.members.filter(offersFallback);
   able.sort((a, b) => a.priority - b.priority || a.number - b.number);
   return bundle.config.fallback === "individual" ? able.slice(0, 1) : able.slice(0, bundle.config.maxLinks);
 }

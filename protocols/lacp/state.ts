@@ -45,9 +45,13 @@ export interface LacpPort {
   readonly number: number;
   priority: number;
   up: boolean;
+  /** Bits per second; 0 where nobody knows. */
+  speed: number;
 
   receive: ReceiveState;
   portMoved: boolean;
+  /** The partner was heard, and has stopped speaking while there was carrier. */
+  silent: boolean;
   currentWhile: Instant;
   /** Actor_Oper_Port_State. */
   state: number;
@@ -139,6 +143,8 @@ export interface Bundle {
   renamedUntil: Instant;
   /** Members that the last `lacp.bundle` said. */
   said: number;
+  /** What the last `lacp.collecting` said. */
+  collecting: boolean;
   /** When its machines want to run, as of the last time that they did. */
   alarm: Instant;
   readonly distribution: Distribution;
@@ -280,6 +286,7 @@ function createBundle(config: BundleConfig, env: Env, ports: LacpPort[]): Bundle
     up: false,
     renamedUntil: instant(0),
     said: 0,
+    collecting: false,
     alarm: NEVER,
     distribution: { links: [], table: [], waits: [], waiting: 0, lost: 0, queue: [] },
   };
@@ -301,8 +308,10 @@ function createPort(bundle: Bundle, env: Env, name: string, priority: number, nu
     number,
     priority,
     up: false,
+    speed: 0,
     receive: "initialize",
     portMoved: false,
+    silent: false,
     currentWhile: NEVER,
     state: 0,
     partner: NOBODY_SLOW,

@@ -55,6 +55,8 @@ export function describe(event: Event): string | undefined {
     }
     case "lacp.bundle":
       return `${said.bundle}: ${said.up ? "up" : "down"}, ${said.members} links carry (${said.reason})`;
+    case "lacp.collecting":
+      return undefined;
     case "lacp.partner":
       return said.system === undefined
         ? `${said.bundle}: no partner`

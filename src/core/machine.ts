@@ -27,7 +27,8 @@ export interface Command {
 
 export type Input<C extends Command = Command, H extends Event | Change = Event> =
   | { readonly kind: "frame"; readonly port: Port; readonly frame: Frame }
-  | { readonly kind: "link"; readonly port: Port; readonly up: boolean }
+  /** `speed`: bits per second, of a wire that says so. */
+  | { readonly kind: "link"; readonly port: Port; readonly up: boolean; readonly speed?: number }
   /** See to everything that is due; one that comes too early changes nothing. */
   | { readonly kind: "timer" }
   | { readonly kind: "command"; readonly to: string; readonly command: C }

@@ -13,5 +13,7 @@ export interface Host {
 
 /** What a host puts under a port that no machine owns. */
 export interface Wire {
+  /** Bits per second; absent where nobody knows. */
+  readonly speed?: number | undefined;
   transmit(frame: Frame): void;
 }

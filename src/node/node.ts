@@ -327,8 +327,10 @@ export class Node implements Env, Path {
   private setLink(port: NodePort, up: boolean): void {
     if (port.up === up) return;
     port.up = up;
+    const speed = port.wire?.speed;
+    const input: Input = { kind: "link", port, up, ...(speed === undefined ? {} : { speed }) };
     for (const machine of this.machines) {
-      if (machine === port.first || port.others.includes(machine)) this.run(machine, { kind: "link", port, up });
+      if (machine === port.first || port.others.includes(machine)) this.run(machine, input);
     }
   }
 

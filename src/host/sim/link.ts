@@ -103,6 +103,10 @@ export class End implements Wire {
     this.follow();
   }
 
+  get speed(): number | undefined {
+    return this.link.rate;
+  }
+
   transmit(frame: Frame): void {
     const arrives = this.arrival(frame, this.air.now);
     if (arrives >= 0) this.air.carry(this, frame, arrives);
@@ -179,6 +183,8 @@ export class End implements Wire {
 
 export class Link {
   readonly id: string;
+  /** Bits per second. */
+  readonly rate: number | undefined;
   readonly ends: End[] = [];
   up = true;
   delay: number;
@@ -192,6 +198,7 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.id = options.id;
+    this.rate = options.rate;
     this.delay = options.delay ?? 0;
     this.jitter = options.jitter ?? 0;
     this.loss = options.loss;

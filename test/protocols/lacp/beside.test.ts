@@ -120,6 +120,9 @@ describe("fallback", () => {
     self.hear({ type: "mlag.hold", bundle: "agg1", hold: true, reason: "restore-delay" });
     self.run(20 * S);
     expect(carrying(self)).toEqual([]);
+    // It says what it would do, and who withholds it.
+    const said = self.events.findLast(({ type }) => type === "lacp.port");
+    expect(said).toMatchObject({ fallback: "individual", reason: "hold", cause: "restore-delay" });
     self.hear({ type: "mlag.hold", bundle: "agg1", hold: false, reason: "restored" });
     expect(carrying(self)).toEqual(["p1"]);
   });

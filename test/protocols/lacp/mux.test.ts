@@ -40,6 +40,22 @@ describe("the Mux machine", () => {
     expect(self.events.filter(({ type }) => type === "lacp.bundle")[0]).toMatchObject({ members: 2 });
   });
 
+  it("L44 · does not wait for a link that has fallen silent, or that hears another system", () => {
+    const silent = new Solo(FAST);
+    silent.agree("p1", "p2");
+    silent.chat(["p1"], silent.now + 4 * S);
+    silent.link("p1", false);
+    silent.link("p1");
+    silent.say("p1", { state: 0x3f });
+    silent.say("p1", { state: 0x3f });
+    expect([silent.states("p1"), silent.port("p2").receive]).toEqual(["current distributing", "expired"]);
+    const foreign = new Solo(FAST);
+    foreign.links("p1", "p2");
+    foreign.say("p1", { state: 0x07 });
+    foreign.say("p2", { state: 0x07, key: 99 });
+    expect(foreign.states("p1")).toBe("current attached");
+  });
+
   it("L46 · coupled: Collecting and Distributing are one, and follow Partner.Sync", () => {
     const self = new Solo({ ...FAST, members: ["p1"], control: "coupled" });
     self.link("p1");

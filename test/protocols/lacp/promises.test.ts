@@ -4,6 +4,8 @@ import { expect as expectable } from "../../../protocols/lacp/expect.ts";
 import { invariants } from "../../../protocols/lacp/invariants.ts";
 import type { Entry } from "../../../src/core/log.ts";
 import { instant } from "../../../src/core/time.ts";
+import type { Invariant } from "../../../src/core/view.ts";
+import { breaches } from "../../support/entries.ts";
 import { configOf } from "../../support/lacp.ts";
 
 const NODES = [{ node: "sw1", lacp: configOf({ name: "agg1", members: ["p1", "p2"], rate: "fast" }) }];
@@ -55,6 +57,25 @@ describe("lacp-distributes-to-collectors", () => {
     const slow = { node: "sw2", lacp: configOf({ name: "agg1", members: ["p1"] }) };
     expect(invariants([...NODES, slow])[0]?.settle).toBe(91_000_000);
     expect(invariants([{ node: "host" }])).toEqual([]);
+  });
+});
+
+describe("lacp-distributes-to-collectors, over a link that loses frames", () => {
+  const [promise] = invariants(NODES) as [Invariant<unknown>];
+  const later = (at: number, one: Entry): Entry => ({ ...one, at: instant(at * 1e6) });
+  const far = (at: number, mux: string, reason = "carrying") => later(at, port(2, 7, 1, 1, mux, reason));
+  const near = later(9, port(1, 1, 2, 7, "distributing"));
+
+  it("each silence is borne for the time that it takes to notice it", () => {
+    const log = [10, 13, 16, 19].flatMap((at) => [far(at, "attached", "silent"), far(at + 2, "distributing")]);
+    expect(breaches(promise, 30, near, ...log)).toEqual([]);
+  });
+
+  it("one that lasts longer is not, whatever its reason is meanwhile", () => {
+    const log = [far(10, "attached", "silent"), far(12, "attached", "partner-out-of-sync"), far(20, "collecting")];
+    expect(breaches(promise, 30, near, ...log)).toEqual([
+      "14..20: sw1:p1 distributes to sw2:p7, which is attached (partner-out-of-sync)",
+    ]);
   });
 });
 

@@ -124,6 +124,20 @@ describe("Selection", () => {
     expect(self.reason("p1")).toBe("other-partner");
   });
 
+  it("a LAG ID whose partner is in sync has the bundle before one that is only attached, and one that carries keeps it", () => {
+    const self = new Solo(bundle(2));
+    self.links("p1", "p2");
+    self.chat(["p1"], 2 * S, S, { state: 0x07 });
+    self.say("p2", { state: 0x07, system: OTHER });
+    expect([self.states("p1"), self.reason("p2")]).toEqual(["current attached", "other-partner"]);
+    self.say("p2", { state: 0x3f, system: OTHER });
+    self.say("p2", { state: 0x3f, system: OTHER });
+    expect([carrying(self), self.reason("p1")]).toEqual([["p2"], "other-partner"]);
+    self.say("p1", { state: 0x3f });
+    self.say("p1", { state: 0x3f });
+    expect(carrying(self)).toEqual(["p2"]);
+  });
+
   it("L40 · min-links: down below, up again at it; LACPDUs go on with Sync 0", () => {
     const self = new Solo(bundle(3, { "min-links": 2 }));
     self.agree(...names(3));

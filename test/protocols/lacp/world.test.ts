@@ -215,3 +215,24 @@ it("L58 · of the lab without fallback not one packet arrives", () => {
   expect(result.flows.find(({ id }) => id === "to-bare")).toMatchObject({ sent: 2_200, received: 0 });
   expect(result.flows.find(({ id }) => id === "to-pxe")).toMatchObject({ duplicated: 0, lost: 0 });
 });
+
+describe("L42: a link of another speed", () => {
+  const rates = (more: string) =>
+    pair({ one: more, two: more }).replace(
+      "id: c, ends: [sw1:c, sw2:c], delay: 20us, rate: 1Gbps",
+      "id: c, ends: [sw1:c, sw2:c], delay: 20us, rate: 100Mbps",
+    );
+
+  it("IEEE 802.1AX §6.3.5: stays out of a bundle of faster ones, and says so", () => {
+    const { said, result, bundle } = run(rates("rate: fast"));
+    expect(bundle("sw1")).toMatchObject({ up: true, members: 2 });
+    const slow = said.findLast((event) => event.type === "lacp.port" && event.node === "sw1" && event.port === "c");
+    expect(slow).toMatchObject({ selected: "unselected", mux: "detached", reason: "other-speed" });
+    expect(result.flows.map(({ lost }) => lost)).toEqual([0, 0]);
+  });
+
+  it("is one of them where the file says so", () => {
+    const { bundle } = run(rates("rate: fast, mixed-speeds: true"));
+    expect(bundle("sw1")).toMatchObject({ up: true, members: 3 });
+  });
+});
