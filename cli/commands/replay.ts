@@ -23,7 +23,8 @@ export function register(program: Command, finish: Finish): void {
     .command("replay")
     .summary("what happened in a capture or a recording")
     .description(
-      "Of a capture: who was master of which virtual router and why, how long nobody was, and what is odd.\n" +
+      "Of a capture: who was master of which virtual router and why, how long nobody was, which links of LACP\n" +
+        "bundles carried, what the switches of an M-LAG pair told each other, and what is odd.\n" +
         "Of a recording (`hotpair sim --record`): runs its lab again and compares, line by line.",
     )
     .argument("<file>", "a capture (pcap, pcapng, also gzip) or a recording; - is stdin")

@@ -21,6 +21,7 @@ export function formatFrame(frame: Dissected): string {
   if (frame.vlan !== undefined) parts.push(`vlan ${frame.vlan.map(({ vid }) => vid).join(".")}`);
   parts.push(what(frame));
   if (frame.caplen !== undefined) parts.push(`[${frame.caplen} of ${frame.len} octets]`);
+  if (frame.gap !== undefined) parts.push(`[${frame.gap} octets missing before]`);
   if (frame.note !== undefined) parts.push(`(${frame.note})`);
   parts.push(`=> ${verdict(frame)}`);
   return parts.join("  ");
@@ -119,10 +120,17 @@ function formatNd(nd: NdFields): string {
   }
 }
 
+const USUAL: ReadonlySet<string> = new Set(["ICC RG id", "envelope (hotpair)", "authentication (hotpair)"]);
+/** Parameters of a message that a line names. */
+const MOST_NAMED = 3;
+
 function formatIccp(message: IccpShown): string {
-  // The RG id is in nearly every message; what it is about is the parameter behind it.
-  const about = message.tlvs.at(-1)?.name;
-  return about === undefined ? `${message.name} #${message.id}` : `${message.name} #${message.id} (${about})`;
+  // RG id, envelope and signature are in nearly every message; what it is about stands beside them.
+  const about = message.tlvs.map(({ name }) => name).filter((name) => !USUAL.has(name));
+  const named = about.length > 0 ? about : message.tlvs.slice(-1).map(({ name }) => name);
+  const more = named.length > MOST_NAMED ? ` and ${named.length - MOST_NAMED} more` : "";
+  const list = `${named.slice(0, MOST_NAMED).join(", ")}${more}`;
+  return list === "" ? `${message.name} #${message.id}` : `${message.name} #${message.id} (${list})`;
 }
 
 function verdict(frame: Dissected): string {

@@ -2,11 +2,14 @@
 import { toHex, u16, u32 } from "../../src/core/bytes.ts";
 import type { Result } from "../../src/core/result.ts";
 import {
+  decodeOwn,
   decodeValue,
   type IccpMessage,
   type IccpReason,
   type IccpValue,
   MESSAGE,
+  type OwnValue,
+  ownName,
   PARAMETER,
   readTlvs,
   type Tlv,
@@ -63,17 +66,47 @@ export function showIccp(
 }
 
 function showTlv(tlv: Tlv): IccpTlv {
-  const value = decodeValue(tlv.type, tlv.value);
-  const decoded = value.ok ? showValue(value.value) : undefined;
+  const own = decodeOwn(tlv.type, tlv.value);
+  const value = own ?? decodeValue(tlv.type, tlv.value);
+  const decoded = own === undefined ? shownValue(tlv) : own.ok ? showOwn(own.value) : undefined;
   return {
     type: hex(tlv.type, 4),
     u: tlv.unknownBit ? 1 : 0,
     f: tlv.forwardBit ? 1 : 0,
-    name: TLV_NAMES.get(tlv.type) ?? "unknown",
+    name: TLV_NAMES.get(tlv.type) ?? ownTitle(tlv.type) ?? "unknown",
     length: tlv.value.length,
     value: toHex(tlv.value),
     ...(decoded === undefined ? {} : { decoded }),
+    ...(value.ok ? {} : { reason: value.reason }),
   };
+}
+
+function shownValue(tlv: Tlv): unknown {
+  const value = decodeValue(tlv.type, tlv.value);
+  return value.ok ? showValue(value.value) : undefined;
+}
+
+/** "port state (hotpair)" for portState. */
+function ownTitle(type: number): string | undefined {
+  const name = ownName(type);
+  return name === undefined ? undefined : `${words(name, " ")} (hotpair)`;
+}
+
+function words(name: string, between: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `${between}${letter.toLowerCase()}`);
+}
+
+/** The value without its kind, which is the name; a list as such. */
+function showOwn({ kind: _, ...fields }: OwnValue): unknown {
+  const shown = underscored(fields) as Readonly<Record<string, unknown>>;
+  return Object.keys(shown).join() === "entries" ? shown["entries"] : shown;
+}
+
+/** The names of fields as in the rest of the output. */
+function underscored(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(underscored);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [words(name, "_"), underscored(one)]));
 }
 
 const STATES = ["up", "down", "admin down", "test"] as const;

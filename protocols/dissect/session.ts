@@ -1,32 +1,21 @@
 /** What UDP and TCP carry: LDP and HSRP by name, ICCP out of the reassembled stream. */
-import { EMPTY, u16 } from "../../src/core/bytes.ts";
-import { decodeIccp, ICCP_PORT, isMessageType, messageSize } from "../iccp/codec.ts";
-import { arrive, createStream, decodeTcp, type TcpSegment, type TcpStream } from "../tcp/codec.ts";
+import { u16 } from "../../src/core/bytes.ts";
+import { decodeIccp, ICCP_PORT } from "../iccp/codec.ts";
+import { overhear, type Streams } from "../iccp/events.ts";
+import { decodeTcp, type TcpSegment } from "../tcp/codec.ts";
 import { UDP_HEADER } from "../udp/codec.ts";
 import { type Carried, refused } from "./carried.ts";
 import { showIccp } from "./iccp.ts";
-import { behind, hex, type IccpShown, isCut, judged, type Layers, type Part, type Reason } from "./types.ts";
+import { behind, hex, type IccpShown, isCut, judged, type Layers, type Part } from "./types.ts";
 
 const LDP_PORT = 646;
 const HSRP_PORT = 1985;
-/** Directions of ICCP connections that are followed at once; beyond that the one that was quiet longest is forgotten. */
-export const MAX_STREAMS = 256;
-
-interface Stream {
-  readonly tcp: TcpStream;
-  /** The beginning of a message; shorter than the message, so at most MAX_MESSAGE octets. */
-  pending: Uint8Array;
-  /** Why the boundaries of messages are unknown until the connection begins anew. */
-  lost: Reason | undefined;
-}
-
 /** What is remembered from frame to frame. */
 export interface Sessions {
   /** Number and time of the frame at hand. */
   n: number;
   t: number;
-  /** By addresses and ports; the one that spoke last is last. */
-  readonly streams: Map<string, Stream>;
+  readonly streams: Streams;
 }
 
 export function createSessions(): Sessions {
@@ -102,80 +91,15 @@ function ldpMessages(bytes: Uint8Array): { readonly message_types: readonly stri
 
 /** Takes a segment of an ICCP connection into its stream, and the messages that it completes out of it. */
 function follow(packet: Carried, segment: TcpSegment, data: Part, sessions: Sessions): Pick<Layers, "rx"> {
-  const stream = streamOf(packet, segment, sessions);
-  const { bytes, fresh } = arrive(stream.tcp, segment);
-  if (fresh) {
-    stream.pending = EMPTY;
-    stream.lost = undefined;
-  }
-  const messages: IccpShown[] = [];
-  const before = stream.lost;
-  for (const chunk of bytes) {
-    // Where nothing says that a message begins here, it must at least look like one.
-    if (fresh && stream.pending.length === 0 && (segment.flags & 0x02) === 0 && !looksLikeIccp(chunk)) {
-      stream.tcp.next = undefined;
-      continue;
-    }
-    take(stream, chunk, packet, segment, sessions, messages);
-  }
-  // What the capture cut off leaves a hole: the next segment begins anew.
-  if (isCut(data)) stream.tcp.next = undefined;
-  const reason = messages.find((message) => message.reason !== undefined)?.reason ?? stream.lost;
-  const shown = messages.length === 0 ? {} : { iccp_messages: messages };
+  const { n, t, streams } = sessions;
+  const heard = overhear(streams, packet, segment, isCut(data), t);
+  const where = { frame: n, t, src: packet.source, sport: segment.sourcePort };
+  const messages = heard.messages.map((message): IccpShown => showIccp(message, where, decodeIccp(message)));
+  const bad = messages.find((message) => message.reason !== undefined)?.reason;
+  const reason = bad ?? (heard.lost ? ("message-length" as const) : undefined);
+  const gap = heard.gap === 0 ? {} : { gap: heard.gap };
+  const shown = messages.length === 0 ? gap : { ...gap, iccp_messages: messages };
   if (data.wire === 0) return { ...shown, rx: "accept" };
   if (reason === undefined) return { ...shown, ...judged(data, isCut(data) ? "drop" : "accept") };
-  return { ...shown, ...judged(data, before === undefined ? "drop" : "ignore", reason) };
-}
-
-function streamOf(packet: Carried, segment: TcpSegment, sessions: Sessions): Stream {
-  const { streams } = sessions;
-  const key = `${packet.source} ${segment.sourcePort} ${packet.destination} ${segment.destinationPort}`;
-  const stream = streams.get(key) ?? { tcp: createStream(), pending: EMPTY, lost: undefined };
-  streams.delete(key);
-  streams.set(key, stream);
-  const [oldest] = streams.keys();
-  if (streams.size > MAX_STREAMS && oldest !== undefined) streams.delete(oldest);
-  return stream;
-}
-
-function looksLikeIccp(bytes: Uint8Array): boolean {
-  return bytes.length >= 4 && isMessageType(u16(bytes, 0) & 0x7fff) && messageSize(bytes) !== 0;
-}
-
-function take(
-  stream: Stream,
-  chunk: Uint8Array,
-  packet: Carried,
-  segment: TcpSegment,
-  sessions: Sessions,
-  messages: IccpShown[],
-): void {
-  if (stream.lost !== undefined) return;
-  const bytes = joined(stream.pending, chunk);
-  let at = 0;
-  for (;;) {
-    const size = messageSize(bytes, at);
-    if (size === 0) {
-      // There is no way to find the next message: a receiver closes the connection.
-      stream.lost = "message-length";
-      stream.pending = EMPTY;
-      return;
-    }
-    if (size === undefined || at + size > bytes.length) break;
-    const message = bytes.subarray(at, at + size);
-    const decoded = decodeIccp(message);
-    const { n, t } = sessions;
-    const where = { frame: n, t, src: packet.source, sport: segment.sourcePort };
-    messages.push(showIccp(message, where, decoded));
-    at += size;
-  }
-  stream.pending = bytes.slice(at);
-}
-
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
-  if (first.length === 0) return second;
-  const bytes = new Uint8Array(first.length + second.length);
-  bytes.set(first);
-  bytes.set(second, first.length);
-  return bytes;
+  return { ...shown, ...judged(data, heard.wasLost ? "ignore" : "drop", reason) };
 }

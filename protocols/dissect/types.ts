@@ -187,6 +187,8 @@ export interface IccpTlv {
   readonly length: number;
   readonly value: string;
   readonly decoded?: unknown;
+  /** Why it does not decode. */
+  readonly reason?: string;
 }
 
 export interface IccpShown {
@@ -225,6 +227,8 @@ export interface Layers {
   readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags?: string; readonly len?: number };
   readonly ldp?: { readonly message_types: readonly string[] };
   readonly iccp_messages?: readonly IccpShown[];
+  /** Octets of the stream that are missing before these messages, and were given up. */
+  readonly gap?: number;
   /** Where words say more than fields do. */
   readonly note?: string;
   readonly rx: Verdict | VersionedVerdict;

@@ -14,6 +14,7 @@ import { parameterType, putValue, valueSize } from "./encode.ts";
 import { decodeValue, type IccpValue, type IccpValueReason } from "./parameters.ts";
 
 export { type AuthenticationKey, SIGNATURE, sign, verify } from "./authentication.ts";
+export { decodeOwn, type OwnValue, ownName } from "./own.ts";
 export {
   decodeValue,
   type IccpValue,

@@ -8,6 +8,8 @@
  *   up     what the peer tells, in the order in which it was sent. The first frame after the port went up holds one
  *          item `peer`: dialect, epochs, identity, features. What follows belongs to that epoch and to no other.
  *
+ * For bystanders, `overhear` gives the messages of recorded connections.
+ *
  * The event `iccp.session` says the same for people and logs. It is heard after the port's `link` and after the frames
  * that came in the same instant: whoever uses the session goes by port and items.
  */
@@ -22,6 +24,7 @@ export type { AuthenticationKey } from "./authentication.ts";
 export type {
   ConsistencyItem,
   DigestItem,
+  GatewayItem,
   GoodbyeCause,
   Item,
   MacItem,
@@ -31,6 +34,8 @@ export type {
   RoleItem,
   TableName,
 } from "./items.ts";
+
+export { MAX_STREAMS, type Overheard, overhear, type Streams } from "./stream.ts";
 
 export function iccpPort(session: string): string {
   return `iccp:${session}`;

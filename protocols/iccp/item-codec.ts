@@ -14,12 +14,14 @@
  *   3f1a  sync begin: sync 4
  *   3f1b  sync end: sync 4, MACs 4, ARP 4, ND 4
  *   3f1c  goodbye: cause 1
+ *   3f1e  gateway: VLAN 2, reserved 2, MAC 6, then length 1 (4 or 16) and address each
  *   3f1d  peer (only behind the port of a session, in recordings): dialect 1, reserved 1, system 6, epoch 4,
  *         peer's epoch 4, boot id 4, features 4
  */
 import { ipBytes, ipFrom, macBytes, macFrom } from "../../src/core/addr.ts";
 import { Reader, Writer } from "../../src/core/bytes.ts";
 import { drop, ok, type Result } from "../../src/core/result.ts";
+import { gatewaySize, putGateway, readGateway } from "./gateway-item.ts";
 import {
   type ConsistencyItem,
   GOODBYE_CAUSES,
@@ -46,6 +48,7 @@ export const ITEM = {
   syncEnd: 0x3f1b,
   goodbye: 0x3f1c,
   peer: 0x3f1d,
+  gateway: 0x3f1e,
 } as const satisfies Record<Item["kind"], number>;
 
 const KINDS: ReadonlyMap<number, Item["kind"]> = new Map(
@@ -98,6 +101,8 @@ export function itemSize(item: Item): number {
       return item.entries.reduce((sum, one) => sum + CONSISTENCY_HEADER + utf8(one.name) + utf8(one.value), 0);
     case "repair":
       return 4 + 2 * item.buckets.length;
+    case "gateway":
+      return gatewaySize(item);
     default:
       return SIZES[item.kind] ?? 0;
   }
@@ -140,6 +145,9 @@ export function putItem(writer: Writer, item: Item): void {
     case "repair":
       writer.u8(TABLES.indexOf(item.table)).zero(1).u16(item.vlan);
       for (const bucket of item.buckets) writer.u16(bucket);
+      break;
+    case "gateway":
+      putGateway(writer, item);
       break;
     case "syncBegin":
       writer.u32(item.sync);
@@ -210,6 +218,8 @@ export function decodeItem(type: number, bytes: Uint8Array): Result<Item, ItemRe
       const isolated = reader.u16() >>> 8 === 1;
       return ok({ kind, id, isolated, request: reader.u32() });
     }
+    case "gateway":
+      return readGateway(reader);
     case "syncBegin":
       return ok({ kind, sync: reader.u32() });
     case "syncEnd":

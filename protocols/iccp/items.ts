@@ -9,7 +9,7 @@ export const ROLES = ["none", "primary", "secondary"] as const;
 /** State of one half of an M-LAG. */
 export const PORT_STATES = ["down", "up", "draining", "suspended", "disabled"] as const;
 export const TABLES = ["mac", "arp", "nd"] as const;
-export const GOODBYE_CAUSES = ["shutdown", "reboot", "upgrade", "maintenance", "configuration"] as const;
+export const GOODBYE_CAUSES = ["shutdown", "reboot", "upgrade", "maintenance", "configuration", "restart"] as const;
 export type TableName = (typeof TABLES)[number];
 export type GoodbyeCause = (typeof GOODBYE_CAUSES)[number];
 
@@ -78,6 +78,15 @@ export interface NeighbourItem {
   readonly present: boolean;
 }
 
+/** A MAC under which the sender routes in a VLAN: of its interface, or of a virtual router that is master there. */
+export interface GatewayItem {
+  readonly kind: "gateway";
+  readonly vlan: number;
+  readonly mac: Mac;
+  /** What the sender takes packets for under it; none: it no longer routes there. */
+  readonly addresses: readonly Ip[];
+}
+
 export interface ConsistencyItem {
   /** M-LAG id; 0 for the whole switch. */
   readonly id: number;
@@ -105,6 +114,7 @@ export type Item =
   | PeerItem
   | RoleItem
   | PortStateItem
+  | GatewayItem
   /** Install (or lift) isolation towards this M-LAG; `request` comes back in the ACK. */
   | {
       readonly kind: "isolate" | "isolateAck";

@@ -9,41 +9,24 @@
  *
  * All of them have the U bit. Parameters of our own without it must be understood.
  */
-import { type Mac, macBytes, macFrom } from "../../src/core/addr.ts";
-import { Reader, Writer } from "../../src/core/bytes.ts";
+import { macBytes } from "../../src/core/addr.ts";
+import { Writer } from "../../src/core/bytes.ts";
 import { drop, ok, type Result } from "../../src/core/result.ts";
 import { type AuthenticationKey, SIGNATURE, sign } from "./authentication.ts";
 import { decodeIccp, type IccpMessageType, type IccpReason } from "./codec.ts";
 import { parameterType, putValue, valueSize } from "./encode.ts";
 import { decodeItem, type ItemReason, itemSize, itemType, putItem } from "./item-codec.ts";
 import type { Item } from "./items.ts";
+import { type Envelope, type Hello, OWN, readEnvelope, readHello, SIZE } from "./own.ts";
 import type { IccpValue } from "./parameters.ts";
 
-export const OWN = { hello: 0x3f00, envelope: 0x3f01, authentication: 0x3f02, heartbeat: 0x3f03 } as const;
-const SIZE = { hello: 18, envelope: 16, heartbeat: 1 } as const;
+export type { Envelope, Hello } from "./own.ts";
+
 const HEADER = 8;
 const TLV_HEADER = 4;
 const U = 0x8000;
 /** Types that are ours: the last 256 of 14 bits. */
 const FIRST_OWN = 0x3f00;
-
-export interface Hello {
-  readonly major: number;
-  readonly minor: number;
-  readonly features: number;
-  readonly system: Mac;
-  readonly bootId: number;
-}
-
-/** 32 bits each. */
-export interface Envelope {
-  readonly epoch: number;
-  /** The sender's count of messages in this epoch, from 1. */
-  readonly sequence: number;
-  /** What was heard last of the other side; 0 for nothing. */
-  readonly echoEpoch: number;
-  readonly echoSequence: number;
-}
 
 export interface Message {
   readonly type: IccpMessageType;
@@ -119,20 +102,6 @@ export function decodeMessage(octets: Uint8Array): Result<Heard, MessageReason> 
     ...(heartbeat === undefined ? {} : { heartbeat }),
   };
   return ok({ type, id, values, ...own, items, octets, signature, unknown });
-}
-
-function readHello(bytes: Uint8Array): Hello {
-  const reader = new Reader(bytes);
-  const version = { major: reader.u8(), minor: reader.u8() };
-  reader.skip(2);
-  const features = reader.u32();
-  return { ...version, features, system: macFrom(reader.view(6)), bootId: reader.u32() };
-}
-
-function readEnvelope(bytes: Uint8Array): Envelope {
-  const reader = new Reader(bytes);
-  const own = { epoch: reader.u32(), sequence: reader.u32() };
-  return { ...own, echoEpoch: reader.u32(), echoSequence: reader.u32() };
 }
 
 /**

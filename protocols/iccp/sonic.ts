@@ -9,7 +9,8 @@
  *     ◀───────────────────────────────────── sync request
  *     sync data begin … end ─────────────────────────────▶      then both: exchange; MACs, ARP, ND as they change
  *
- * A port channel that comes up waits for the peer's "interface up acknowledged": here an `isolate` and its ACK.
+ * A port channel that comes up waits for the peer's "interface up acknowledged": here an `isolate` and its ACK. A half of
+ * ours that asks for isolation is said to be up, for it is what iccpd answers with that word; it comes up behind it.
  */
 import { familyOf, type Ip4, ipBytes, type Mac } from "../../src/core/addr.ts";
 import type { IccpConfig } from "./events.ts";
@@ -34,6 +35,8 @@ interface Bundle {
   /** The number in the name, as SONiC has it: PortChannel10 is aggregator 10. */
   readonly aggregator: number;
   state: PortStateItem | undefined;
+  /** It is about to carry frames. */
+  coming: boolean;
   /** Of the `isolate` that waits for iccpd's acknowledgment. */
   request: number;
 }
@@ -46,7 +49,9 @@ export interface Sonic {
   /** The peer's aggregators, by number: M-LAG ids. */
   readonly peers: Map<number, number>;
   waiting: Item[];
-  /** Of entries that were heard, in place of the sequence numbers that iccpd does not have. */
+  /** What this end calls itself towards hosts; iccpd's standby takes it over. */
+  lacpSystem: Mac;
+  /** Of entries that were heard or told, in place of the sequence numbers that iccpd does not have: the last word wins. */
   sequence: number;
   requests: number;
   counts: { macs: number; arps: number; nds: number };
@@ -55,11 +60,11 @@ export interface Sonic {
 export function createSonic(config: IccpConfig, active: boolean): Sonic {
   const bundles = (config.bundles ?? []).map(({ id, name, vlans = [] }) => {
     const aggregator = Number(/(\d{1,4})$/.exec(name)?.[1] ?? id);
-    return { id, name: name.slice(0, NAME_SIZE - 1), vlans, aggregator, state: undefined, request: 0 };
+    return { id, name: name.slice(0, NAME_SIZE - 1), vlans, aggregator, state: undefined, coming: false, request: 0 };
   });
   const counts = { macs: 0, arps: 0, nds: 0 };
   const empty = { peers: new Map<number, number>(), waiting: [], sequence: 0, requests: 0, counts };
-  return { config, active, stage: "init", bundles, ...empty };
+  return { config, active, stage: "init", bundles, lacpSystem: config.system, ...empty };
 }
 
 export interface Said {
@@ -162,17 +167,17 @@ function flush(sonic: Sonic): readonly IccpValue[] {
 }
 
 /** RFC 7275 gives the last octet of the node id to the operator; iccpd sets bit 7 and takes it from the address. */
-function systemConfig({ config }: Sonic): IccpValue {
+function systemConfig({ config, lacpSystem }: Sonic): IccpValue {
   const last = ipBytes(config.local).at(-1) ?? 0;
-  return { kind: "systemConfig", system: config.system, priority: 0, node: 0x80 | ((last & 7) << 4) };
+  return { kind: "systemConfig", system: lacpSystem, priority: 0, node: 0x80 | ((last & 7) << 4) };
 }
 
-function aggregatorConfig({ config }: Sonic, { aggregator, name }: Bundle): IccpValue {
+function aggregatorConfig({ lacpSystem }: Sonic, { aggregator, name }: Bundle): IccpValue {
   const fixed = { roId: new Uint8Array(8), key: 0, memberPriority: 0, flags: 1 };
-  return { kind: "aggregatorConfig", ...fixed, aggregator, mac: config.system, name };
+  return { kind: "aggregatorConfig", ...fixed, aggregator, mac: lacpSystem, name };
 }
 
-function stateOf({ aggregator, state }: Bundle): IccpValue {
+function stateOf({ aggregator, state, coming }: Bundle): IccpValue {
   return {
     kind: "aggregatorState",
     partnerSystem: state?.partnerSystem ?? NOBODY,
@@ -180,7 +185,7 @@ function stateOf({ aggregator, state }: Bundle): IccpValue {
     partnerKey: state?.partnerKey ?? 0,
     aggregator,
     key: state?.actorKey ?? 0,
-    state: state?.state === "up" ? 0 : state?.state === "disabled" ? 2 : 1,
+    state: coming || state?.state === "up" ? 0 : state?.state === "disabled" ? 2 : 1,
   };
 }
 
@@ -211,16 +216,21 @@ function aggregatorState(sonic: Sonic, value: Extract<IccpValue, { kind: "aggreg
   return { send: [], items: [state, wish] };
 }
 
+function next(sonic: Sonic): number {
+  sonic.sequence = (sonic.sequence + 1) >>> 0;
+  return sonic.sequence;
+}
+
 function macItem(sonic: Sonic, { operation, type, mac, vlan, interface: port }: MacEntry): MacItem {
   const id = sonic.bundles.find(({ name }) => name === port)?.id ?? 0;
-  return { vlan, mac, id, sequence: ++sonic.sequence, present: operation === 1, permanent: type === 1 };
+  return { vlan, mac, id, sequence: next(sonic), present: operation === 1, permanent: type === 1 };
 }
 
 function neighbourItem(sonic: Sonic, entry: NeighbourEntry): NeighbourItem | undefined {
   const vlan = Number(/^Vlan(\d{1,4})$/.exec(entry.interface)?.[1] ?? Number.NaN);
   if (Number.isNaN(vlan)) return undefined;
   const { address, mac, operation } = entry;
-  return { vlan, address, mac, sequence: ++sonic.sequence, present: operation === 1 };
+  return { vlan, address, mac, sequence: next(sonic), present: operation === 1 };
 }
 
 /** What the user says, as far as iccpd has words for it. */
@@ -229,7 +239,12 @@ export function tell(sonic: Sonic, items: readonly Item[]): readonly IccpValue[]
   for (const item of items) {
     const bundle = "id" in item ? sonic.bundles.find(({ id }) => id === item.id) : undefined;
     if (item.kind === "portState" && bundle !== undefined) bundle.state = item;
-    if (item.kind === "isolate" && bundle !== undefined) bundle.request = item.request;
+    if (item.kind === "isolate" && bundle !== undefined) {
+      bundle.request = item.request;
+      bundle.coming = item.isolated;
+    }
+    if (item.kind === "role") sonic.lacpSystem = item.lacpSystem;
+    if (item.kind === "macs") for (const { sequence } of item.entries) sonic.sequence = newer(sonic.sequence, sequence);
     if (sonic.stage === "exchange") {
       send.push(...valuesOf(sonic, item));
     } else if (waits(sonic, item)) {
@@ -240,14 +255,20 @@ export function tell(sonic: Sonic, items: readonly Item[]): readonly IccpValue[]
   return send;
 }
 
+/** Of two counts modulo 2^32. */
+function newer(a: number, b: number): number {
+  return ((b - a) | 0) > 0 ? b : a;
+}
+
 function waits({ stage }: Sonic, { kind }: Item): boolean {
   // The answer to the peer's request says states as they are then; what changes after it has to be said by itself.
-  if (kind === "portState") return stage === "stage2";
+  if (kind === "portState" || kind === "isolate") return stage === "stage2";
   return kind === "macs" || kind === "arps" || kind === "nds" || kind === "isolateAck";
 }
 
 function valuesOf(sonic: Sonic, item: Item): readonly IccpValue[] {
   switch (item.kind) {
+    case "isolate":
     case "portState": {
       const bundle = sonic.bundles.find(({ id }) => id === item.id);
       return bundle === undefined ? [] : [stateOf(bundle)];

@@ -119,6 +119,8 @@ export interface Arrival {
   readonly bytes: readonly Uint8Array[];
   /** Whether they begin anew: the first of a connection, or behind a gap that was given up. */
   readonly fresh: boolean;
+  /** Octets between what was delivered before and these. */
+  readonly gap: number;
 }
 
 /**
@@ -136,9 +138,15 @@ export function arrive(stream: TcpStream, segment: TcpSegment): Arrival {
   }
   if (segment.payload.length > 0) hold(stream, { sequence, bytes: segment.payload });
   const bytes = release(stream);
-  if (bytes.length > 0 || !overfull(stream)) return { bytes, fresh };
-  stream.next = stream.held[0]?.sequence;
-  return { bytes: release(stream), fresh: true };
+  return bytes.length > 0 || !overfull(stream) ? { bytes, fresh, gap: 0 } : giveUp(stream);
+}
+
+/** Goes on behind the first hole: what is missing there will not come. */
+export function giveUp(stream: TcpStream): Arrival {
+  const [first] = stream.held;
+  const gap = first === undefined ? 0 : distance(stream.next ?? first.sequence, first.sequence);
+  stream.next = first?.sequence ?? stream.next;
+  return { bytes: release(stream), fresh: true, gap };
 }
 
 /** How far `sequence` lies behind (positive) or before (negative) `next`, modulo 2^32. */

@@ -73,6 +73,17 @@ const item: fc.Arbitrary<Item> = fc.oneof(
     ),
   }),
   fc.record({ kind: kind("repair"), table: fc.constantFrom(...TABLES), vlan: word, buckets: list(word) }),
+  fc.record({
+    kind: kind("gateway"),
+    vlan: word,
+    mac,
+    addresses: list(
+      fc.oneof(
+        octetsOf(4).map((b) => ip4From(b)),
+        octetsOf(16).map((b) => ip6From(b)),
+      ),
+    ),
+  }),
   fc.record({ kind: kind("syncBegin"), sync: long }),
   fc.record({ kind: kind("syncEnd"), sync: long, macs: long, arps: long, nds: long }),
   fc.record({ kind: kind("goodbye"), cause: fc.constantFrom(...GOODBYE_CAUSES) }),
@@ -122,6 +133,10 @@ describe("our own parameters", () => {
     const entry = { vlan: 100, mac: system, id: 4, sequence: 0x01020304, present: true, permanent: false };
     expect(one({ kind: "macs", entries: [entry] })).toBe("3f14001000640100020000000001000401020304");
     expect(one({ kind: "goodbye", cause: "reboot" })).toBe("3f1c000101");
+    const addresses = [ip4From(Uint8Array.of(10, 0, 0, 1))];
+    expect(one({ kind: "gateway", vlan: 100, mac: system, addresses })).toBe(
+      "3f1e000f0064000002000000000104" + "0a000001",
+    );
     expect(one({ kind: "consistency", entries: [{ id: 1, vlan: 0, type: 2, name: "mtu", value: "9000" }] })).toBe(
       "3f17000e000100000203046d747539303030",
     );
@@ -137,6 +152,11 @@ describe("our own parameters", () => {
     );
     expect(decodeItem(ITEM.macs, new Uint8Array(15))).toEqual({ ok: false, reason: "item-list" });
     expect(decodeItem(ITEM.role, new Uint8Array(9))).toEqual({ ok: false, reason: "item-length" });
+    expect(decodeItem(ITEM.gateway, new Uint8Array(9))).toEqual({ ok: false, reason: "item-length" });
+    expect(decodeItem(ITEM.gateway, Uint8Array.of(0, 1, 0, 0, 2, 0, 0, 0, 0, 1, 4, 10, 0, 0))).toEqual({
+      ok: false,
+      reason: "item-list",
+    });
     expect(decodeItem(ITEM.goodbye, Uint8Array.of(99))).toEqual({ ok: false, reason: "item-value" });
   });
 

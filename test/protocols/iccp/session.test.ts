@@ -271,7 +271,7 @@ describe("what a session does not accept", () => {
     return encodeMessage({ type: 0x0202, id: 1, values: [ASK], hello, envelope, items: [] });
   }
 
-  it("M02: another major version does not form, with a reason that names both; a NAK tells the peer", () => {
+  it("row 24, M02: another major version does not form, with a reason that names both; a NAK tells the peer", () => {
     const pair = new Pair({ raw: true });
     pair.run(MILLISECOND);
     pair.give(capability({ ...HELLO, major: 2 }));

@@ -9,41 +9,10 @@ import {
 } from "../../../protocols/iccp/codec.ts";
 import type { Item, MacItem } from "../../../protocols/iccp/events.ts";
 import { decodeMessage } from "../../../protocols/iccp/message.ts";
-import { fromHex } from "../../../src/core/bytes.ts";
+import type { Ip4 } from "../../../src/core/addr.ts";
+import { toHex } from "../../../src/core/bytes.ts";
 import { ip, MILLISECOND, mac, Pair, SECOND } from "./bench.ts";
-
-const RG = "0005000400000001";
-const NAME = "506f72744368616e6e656c313000000000000000";
-/** What one iccpd said to another (10.77.0.1 connects, and is active), with its message ids. */
-const GOLDEN = {
-  capability: "0202000c000000018700000480000100",
-  connectA: `070000190000000200050004000000010001000931302e37372e302e31`,
-  connectB: `070000190000000200050004000000010001000931302e37372e302e32`,
-  heartbeat: `0703001100000003${RG}003a0001ff`,
-  syncRequest: `0703001800000004${RG}003800080000ffff00000000`,
-  syncBegin: `0703001400000004${RG}0039000400000000`,
-  system: `0703001900000005${RG}003200090200000001010000fd`,
-  aggregator: `0703003a00000006${RG}0036002a0000000000000000000a02000000011000000000010d${NAME}`,
-  aggregatorUp: `0703001f00000007${RG}0037000f00000000000000000000000a000000`,
-  portChannel: `0703003200000008${RG}10340022000a${NAME}0d0000000000000a00010064`,
-  peerLink: `0703002500000009${RG}1035001545746865726e657430000000000000000000000000`,
-  syncEnd: `070300140000000a${RG}0039000400000001`,
-  interfaceUp: `070300140000000e${RG}103b00040101000a`,
-  mac: `070300300000001c${RG}103800200001010200aabbccdd010064${NAME}`,
-  arp:
-    `070300360000001e${RG}1036002600010100` +
-    `00566c616e31303000000000000000000000000000` +
-    `000a64003200aabbccdd010000`,
-  nd:
-    `0703004200000020${RG}103a003200010100` +
-    `00566c616e31303000000000000000000000000000` +
-    `0020010db800000000000000000000005000aabbccdd020000`,
-  orphan: `0703003000000023${RG}103800200001010200aabbccdd77006445746865726e657434${"00".repeat(11)}`,
-} as const;
-
-function octets(hex: string): Uint8Array {
-  return fromHex(hex) ?? expect.fail(`no hex: ${hex}`);
-}
+import { GOLDEN, octets } from "./golden.ts";
 
 const BUNDLES = [{ id: 4, name: "PortChannel10", vlans: [100] }];
 const CONFIG = { domain: 1, bundles: BUNDLES, system: mac("02:00:00:00:01:01") };
@@ -224,6 +193,51 @@ describe("SONiC's iccpd as a peer", () => {
     expect(refused.map(({ event }) => event.detail)).toContain("5 here, 1 there");
     const naks = messages(pair.raw().read).flatMap(({ values }) => values.filter(({ kind }) => kind === "nak"));
     expect(naks[0]).toEqual({ kind: "nak", status: 0x00010001, rejected: 1 });
+  });
+
+  it("M74: the IPv4 address of a port channel is octet-reversed on the wire, those of neighbours are not", () => {
+    const portChannel: IccpValue = {
+      kind: "portChannel",
+      aggregator: 10,
+      name: "PortChannel10",
+      l3Mode: 1,
+      address: ip("192.168.7.9") as Ip4,
+      portChannel: 10,
+      vlans: [],
+    };
+    const parameter = { unknownBit: false, forwardBit: false, value: portChannel };
+    const message = { unknownBit: false, type: MESSAGE.rgApplicationData, id: 1, parameters: [parameter] };
+    const bytes = encodeIccp(message);
+    expect(toHex(bytes)).toContain("0907a8c0");
+    expect(decodeIccp(bytes)).toEqual({ ok: true, value: message });
+    // 10.100.0.50
+    expect(GOLDEN.arp).toContain("0a640032");
+    const arp = decodeIccp(octets(GOLDEN.arp));
+    expect(arp.ok && arp.value.parameters[1]?.value).toMatchObject({ entries: [{ address: "10.100.0.50" }] });
+  });
+
+  it.each([
+    ["count too large", GOLDEN.mac.replace("103800200001", "103800200002"), "list-length"],
+    ["count of nothing", GOLDEN.arp.replace("103600260001", "103600260000"), "list-length"],
+    ["length short", GOLDEN.nd.replace("103a0032", "103a0031"), "list-length"],
+    ["a name of 21 octets", GOLDEN.aggregator.replace("00010d506f", "000115506f"), "name-length"],
+    ["VLANs that are not there", GOLDEN.portChannel.replace("00010064", "ffff0064"), "list-length"],
+  ])("M76: %s is refused within its parameter, and the session goes on", (_, hex, reason) => {
+    expect(Object.values(GOLDEN)).not.toContain(hex);
+    const bytes = octets(hex);
+    // What stands behind it in memory is not looked at.
+    const before = Uint8Array.of(...bytes, ...new Uint8Array(4096).fill(0xee)).subarray(0, bytes.length);
+    expect(decodeIccp(before)).toEqual({ ok: false, reason });
+    const pair = new Pair({ addresses: ["10.77.0.1", "10.77.0.2"], a: CONFIG, raw: true });
+    pair.run(MILLISECOND);
+    for (const line of ["capability", "connectB", "syncRequest", "syncBegin", "syncEnd"] as const)
+      pair.give(octets(GOLDEN[line]));
+    pair.give(bytes);
+    pair.give(octets(GOLDEN.orphan));
+    pair.run(10 * MILLISECOND);
+    expect(pair.up("a")).toBe(true);
+    expect(pair.drops("a")).toEqual({ format: 1 });
+    expect(pair.heard("a").filter(({ kind }) => kind === "macs")).toHaveLength(1);
   });
 
   it("M75: our own parameters stand in Capability only, never in what follows, towards a peer that sent none", () => {

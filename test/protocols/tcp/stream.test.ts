@@ -49,17 +49,17 @@ describe("TCP streams as a bystander sees them (RFC 9293 §3.4)", () => {
     for (let i = 0; i < MAX_SEGMENTS; i++) {
       expect(arrive(stream, segment(10 + i, Uint8Array.of(i))).bytes).toEqual([]);
     }
-    const { bytes, fresh } = arrive(stream, segment(10 + MAX_SEGMENTS, Uint8Array.of(255)));
+    const { bytes, fresh, gap } = arrive(stream, segment(10 + MAX_SEGMENTS, Uint8Array.of(255)));
     expect(bytes.length).toBe(MAX_SEGMENTS + 1);
-    expect(fresh).toBe(true);
+    expect([fresh, gap]).toEqual([true, 9]);
     expect(stream.held).toEqual([]);
   });
 
   it("begins at the first segment that it sees, and anew at each SYN", () => {
     const stream = createStream();
-    expect(arrive(stream, segment(5000, Uint8Array.of(1)))).toEqual({ bytes: [Uint8Array.of(1)], fresh: true });
+    expect(arrive(stream, segment(5000, Uint8Array.of(1)))).toEqual({ bytes: [Uint8Array.of(1)], fresh: true, gap: 0 });
     expect(arrive(stream, segment(70, EMPTY, FLAG.syn)).fresh).toBe(true);
-    expect(arrive(stream, segment(71, Uint8Array.of(2)))).toEqual({ bytes: [Uint8Array.of(2)], fresh: false });
+    expect(arrive(stream, segment(71, Uint8Array.of(2)))).toEqual({ bytes: [Uint8Array.of(2)], fresh: false, gap: 0 });
   });
 });
 
