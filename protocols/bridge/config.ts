@@ -1,7 +1,7 @@
 /** The value under `bridge` of a node's file. */
 import { z } from "zod";
 import { type Duration, ms, sec } from "../../src/core/time.ts";
-import { durationWithin, portName } from "../../src/node/units.ts";
+import { durationWithin, integerWithin, mac, portName } from "../../src/node/units.ts";
 
 /** IEEE 802.1Q table 8-6: the recommended ageing time. */
 const DEFAULT_AGEING = "300s";
@@ -45,3 +45,13 @@ export const bridgeSchema = z
     return { ports: [...new Set([...value.ports, ...listed])], vlans, ageing: value.ageing, table: value.table };
   })
   .describe("a learning switch; VLAN n can be routed through the interface vlann");
+
+export const expectSubject = integerWithin(1, 4094, "a VLAN").describe("The VLAN; 1 for ports without one.");
+export const expectFields = {
+  mac: mac.describe("The station."),
+  port: portName.describe("The port behind which the switch has it."),
+  origin: z
+    .enum(["local", "peer", "both"])
+    .describe("Who has it: the switch itself, its M-LAG peer, which told it, or both."),
+  known: z.boolean().describe("Whether the switch has it at all; default true."),
+};

@@ -1,14 +1,19 @@
 import { mount } from "../../src/core/machine.ts";
 import type { Problem, Protocol } from "../../src/node/protocol.ts";
 import { type BridgeConfig, bridgeSchema } from "./config.ts";
-import type { MacEvent } from "./events.ts";
+import { expect } from "./expect.ts";
+import { explain } from "./explain.ts";
+import { invariants } from "./invariants.ts";
 import { bridge } from "./machine.ts";
+import { describe } from "./view.ts";
 
 export const bridgeProtocol: Protocol<BridgeConfig> = {
   name: "bridge",
   key: "bridge",
+  kernel: true,
   schema: bridgeSchema,
   mount: (config, _node, env) => [mount(bridge, config, env)],
+  explain,
 
   check(config) {
     const problems: Problem[] = [];
@@ -42,15 +47,7 @@ export const bridgeProtocol: Protocol<BridgeConfig> = {
     return problems;
   },
 
-  describe(event) {
-    const { type, mac, vlan, port, reason } = event as MacEvent;
-    switch (type) {
-      case "mac.moved":
-        return `${mac} moved to ${port} (VLAN ${vlan})`;
-      case "mac.aged":
-        return `${mac} left ${port} (VLAN ${vlan}): ${reason}`;
-      default:
-        return undefined;
-    }
-  },
+  expect,
+  invariants,
+  describe,
 };

@@ -14,8 +14,12 @@ import { type Instant, instant, NEVER } from "../../src/core/time.ts";
 import type { ToBridge } from "../mlag/events.ts";
 import type { BridgeConfig } from "./config.ts";
 import type { MacEvent } from "./events.ts";
-import { aged, CLOSED, flush, hear, type PortRules } from "./pair.ts";
+import { type Gateways, placeOf } from "./gateway.ts";
+import { type LoopWatch, newLoopWatch, noteMove, noteReturn } from "./loops.ts";
+import { CLOSED, flush, hear, type PortRules } from "./pair.ts";
+import { aged } from "./said.ts";
 import { FIXED, FULL, HEARD_TOO, MacTable, NEVER_HEARD, NONE } from "./table.ts";
+import { type Aside, routedPorts } from "./vlans.ts";
 
 /** How the frames of a VLAN leave by a port. */
 const UNTAGGED = 1;
@@ -38,6 +42,8 @@ export interface Vlan {
   /** The same by port index. */
   readonly byPort: (Exit | undefined)[];
   readonly routed: Exit;
+  /** MACs under which an M-LAG switch routes, beside that of the routed port; undefined where there are none. */
+  gateway: Gateways | undefined;
 }
 
 export interface BridgeState {
@@ -52,15 +58,32 @@ export interface BridgeState {
   unlearned: number;
   /** Milliseconds. */
   readonly ageing: number;
+  /** When the table was last looked through for what has aged, in milliseconds. */
+  agedAt: number;
   /** By port index: what an M-LAG forbids to frames from there; undefined for a bridge that is in none. */
   rules: (PortRules | undefined)[] | undefined;
   /** By port index: where frames for a port go while it is down. */
   readonly instead: (Port | undefined)[];
+  /** By port index: whether it has carrier. */
+  readonly carrier: boolean[];
+  /** By port index: VLANs of its file that it is not to carry now. */
+  readonly aside: (readonly Aside[] | undefined)[];
+  readonly loops: LoopWatch;
 }
 
 export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent, ToBridge> = {
   name: "bridge",
-  hears: ["mlag.isolate", "mlag.learning", "mlag.redirect", "mlag.mac", "mlag.adopt"],
+  hears: [
+    "mlag.isolate",
+    "mlag.learning",
+    "mlag.redirect",
+    "mlag.mac",
+    "mlag.adopt",
+    "mlag.vlans",
+    "mlag.orphan",
+    "mlag.sweep",
+    "mlag.gateway",
+  ],
 
   ports: (config) => ({ uses: config.ports, owns: [...config.vlans.keys()].map(routedName) }),
 
@@ -72,8 +95,12 @@ export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent, ToBri
       table: new MacTable(config.table),
       unlearned: 0,
       ageing: Math.round(config.ageing / 1_000),
+      agedAt: Number.NEGATIVE_INFINITY,
       rules: undefined,
       instead: [],
+      carrier: [],
+      aside: [],
+      loops: newLoopWatch(),
     };
     const names = [...config.ports, ...[...config.vlans.keys()].map(routedName)];
     for (const port of names.map((name) => env.port(name))) state.ports[port.index] = port;
@@ -96,10 +123,12 @@ export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent, ToBri
     }
     const rules = state.rules === undefined ? undefined : state.rules[port.index];
     if (rules?.deaf === true) {
-      if (isOwn(state, vlan, port, frame, path)) return false;
+      if (isOwn(state, vlan, port, frame, now, path)) return false;
     } else if (!learn(state, vlan, port, frame, now, path)) return false;
     if (!header.group) {
-      const to = state.table.find(vlan.vid, header.dstHi, header.dstLo, header.dstHash);
+      const { gateway } = vlan;
+      let to = gateway === undefined ? NONE : placeOf(gateway, port, header);
+      if (to === NONE) to = state.table.find(vlan.vid, header.dstHi, header.dstLo, header.dstHash);
       if (to !== NONE) {
         const exit = vlan.byPort[to];
         if (to === port.index) path.drop(port, "same-port");
@@ -130,11 +159,7 @@ export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent, ToBri
       case "link":
         return changeLink(state, input.port, input.up, now);
       case "timer":
-        return aged(
-          state,
-          state.table.age(Math.floor(now / 1_000), (age) => age >= state.ageing),
-          "ageing",
-        );
+        return age(state, Math.floor(now / 1_000));
       case "heard":
         return hear(state, input.event, now);
       default:
@@ -143,10 +168,28 @@ export const bridge: Machine<BridgeConfig, BridgeState, Command, MacEvent, ToBri
   },
 
   deadline(state) {
-    const { oldest } = state.table;
-    return oldest === NEVER_HEARD ? NEVER : instant((oldest + state.ageing) * 1_000);
+    const due = ageingDue(state);
+    return due === NEVER_HEARD ? NEVER : instant(due * 1_000);
   },
 };
+
+/**
+ * After one look at the table the next is a thousandth of the ageing time away: thousands of stations that were heard at
+ * thousands of times must not cost a look each. Who ages alone ages on time.
+ */
+function ageingDue({ table, ageing, agedAt }: BridgeState): number {
+  return Math.max(table.oldest + ageing, agedAt + Math.floor(ageing / 1_000));
+}
+
+function age(state: BridgeState, ms: number): readonly Output<MacEvent>[] {
+  if (ms < ageingDue(state)) return NOTHING;
+  state.agedAt = ms;
+  return aged(
+    state,
+    state.table.age(ms, (old) => old >= state.ageing),
+    "ageing",
+  );
+}
 
 /** The low four octets of 01-80-C2-00-00-00, without the last four bits. */
 const RESERVED = 0xc2000000 | 0;
@@ -169,7 +212,7 @@ function addVlan(
   ];
   // Floods leave in the order of the ports, whatever the order of the lists.
   exits.sort((a, b) => a.port.index - b.port.index);
-  const vlan: Vlan = { vid, exits: [...exits, routed], byPort: [], routed };
+  const vlan: Vlan = { vid, exits: [...exits, routed], byPort: [], routed, gateway: undefined };
   for (const exit of vlan.exits) {
     vlan.byPort[exit.port.index] = exit;
     if (exit.mode !== TAGGED) state.untagged[exit.port.index] = vlan;
@@ -198,6 +241,7 @@ function learn(state: BridgeState, vlan: Vlan, port: Port, frame: Frame, now: In
   if (before === port.index) return true;
   if (before === FIXED) {
     path.drop(port, "own-address");
+    noteReturn(state.loops, vlan.vid, port, frame, now, path);
     return false;
   }
   if (before === FULL) {
@@ -212,6 +256,7 @@ function learn(state: BridgeState, vlan: Vlan, port: Port, frame: Frame, now: In
     port: port.name,
     origin: "local",
   } as MacEvent);
+  if (before >= 0) noteMove(state.loops, vlan.vid, port, frame, now, path);
   return true;
 }
 
@@ -225,25 +270,24 @@ function redirect(state: BridgeState, vlan: Vlan, to: number, port: Port, frame:
 }
 
 /** True for a frame that carries an address of the switch itself, on a port where nothing is learned. */
-function isOwn({ table }: BridgeState, vlan: Vlan, port: Port, { header }: Frame, path: Path): boolean {
+function isOwn({ table, loops }: BridgeState, vlan: Vlan, port: Port, frame: Frame, now: Instant, path: Path): boolean {
+  const { header } = frame;
   const own = table.isOwnElsewhere(vlan.vid, header.srcHi, header.srcLo, header.srcHash, port.index);
-  if (own) path.drop(port, "own-address");
+  if (own) {
+    path.drop(port, "own-address");
+    noteReturn(loops, vlan.vid, port, frame, now, path);
+  }
   return own;
 }
 
 function changeLink(state: BridgeState, port: Port, up: boolean, now: Instant): readonly Output<MacEvent>[] {
   if (state.ports[port.index] === undefined) return NOTHING;
   const outputs: Output<MacEvent>[] = up || state.instead[port.index] !== undefined ? [] : flush(state, port, now);
+  state.carrier[port.index] = up;
   for (const vlan of state.vlans) {
     const exit = vlan?.byPort[port.index];
-    if (vlan === undefined || exit === undefined) continue;
-    exit.up = up;
-    const { routed } = vlan;
-    // A routed port is up as long as one port of its VLAN is.
-    const any = vlan.exits.some((other) => other !== routed && other.up);
-    if (any === routed.up) continue;
-    routed.up = any;
-    outputs.push({ kind: "link", port: routed.port, up: any });
+    if (exit !== undefined) exit.up = up;
   }
+  outputs.push(...routedPorts(state));
   return outputs;
 }

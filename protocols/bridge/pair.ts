@@ -4,8 +4,11 @@ import { NOTHING, type Output, type Port } from "../../src/core/machine.ts";
 import type { Instant } from "../../src/core/time.ts";
 import type { BridgeMac, ToBridge } from "../mlag/events.ts";
 import type { MacEvent } from "./events.ts";
+import { gatewaysOf } from "./gateway.ts";
 import type { BridgeState } from "./machine.ts";
-import { FIXED, FULL, NONE, type Station } from "./table.ts";
+import { aged, nameOf, said } from "./said.ts";
+import { FIXED, FULL, NONE } from "./table.ts";
+import { exclude } from "./vlans.ts";
 
 /** What holds for the frames that come in by one port. */
 export interface PortRules {
@@ -48,7 +51,37 @@ export function hear(state: BridgeState, event: ToBridge, now: Instant): readonl
       return event.present ? place(state, event) : withdraw(state, event);
     case "mlag.adopt":
       return adopt(state, now);
+    case "mlag.vlans": {
+      const port = portOf(state, event.port);
+      const vids = new Set(event.excluded);
+      return port === undefined ? NOTHING : exclude(state, port, (vid) => vids.has(vid), now);
+    }
+    case "mlag.orphan": {
+      const port = portOf(state, event.port);
+      return port === undefined ? NOTHING : exclude(state, port, () => event.suspended, now);
+    }
+    case "mlag.sweep": {
+      const port = portOf(state, event.port);
+      return port === undefined ? NOTHING : forgetHeard(state, port, now);
+    }
+    case "mlag.gateway": {
+      const routed = portOf(state, event.port);
+      const vlan = routed === undefined ? undefined : state.untagged[routed.index];
+      if (vlan !== undefined && vlan.routed.port === routed) {
+        vlan.gateway = gatewaysOf(event, routed, portOf(state, event.peerLink));
+      }
+      return NOTHING;
+    }
   }
+}
+
+/** The peer has not said so: what was heard behind the port to it is no longer there. What it has said stays. */
+function forgetHeard(state: BridgeState, port: Port, now: Instant): Output<MacEvent>[] {
+  return aged(
+    state,
+    state.table.age(Math.floor(now / 1_000), (_age, index) => index === port.index),
+    "peer-aged",
+  );
 }
 
 /** The stations behind a port that went down; the peer takes back itself what it said of some. */
@@ -79,14 +112,6 @@ function detours(state: BridgeState, port: Port): boolean {
   return state.instead[port.index] !== undefined;
 }
 
-/** Says what is gone: of each station that which this switch had itself, or, where it had none, what its peer had. */
-export function aged(state: BridgeState, gone: readonly Station[], reason: MacEvent["reason"]): Output<MacEvent>[] {
-  return gone.map((station) => {
-    const origin = station.local ? "local" : "peer";
-    return said("mac.aged", station, nameOf(state, station.port), origin, reason);
-  });
-}
-
 function place(state: BridgeState, { vlan, mac, port: name }: BridgeMac): readonly Output<MacEvent>[] {
   const port = portOf(state, name);
   if (port === undefined || state.vlans[vlan]?.byPort[port.index] === undefined) return NOTHING;
@@ -105,17 +130,6 @@ function withdraw(state: BridgeState, { vlan, mac }: BridgeMac): readonly Output
   return port === NONE ? NOTHING : [said("mac.aged", { vlan, mac }, nameOf(state, port), "peer", "peer-aged")];
 }
 
-function said(
-  type: MacEvent["type"],
-  { vlan, mac }: Pick<MacEvent, "vlan" | "mac">,
-  port: string,
-  origin: MacEvent["origin"],
-  reason?: MacEvent["reason"],
-): Output<MacEvent> {
-  const event = { type, vlan, mac, port, origin };
-  return { kind: "event", event: reason === undefined ? event : { ...event, reason } };
-}
-
 function rulesOf(state: BridgeState, port: Port): PortRules {
   state.rules ??= [];
   const known = state.rules[port.index];
@@ -129,10 +143,8 @@ function portOf(state: BridgeState, name: string): Port | undefined {
   return state.ports.find((port) => port?.name === name);
 }
 
-function nameOf(state: BridgeState, port: number): string {
-  return state.ports[port]?.name ?? "";
-}
-
 function isDown(state: BridgeState, port: Port): boolean {
-  return !state.vlans.some((vlan) => vlan?.byPort[port.index]?.up === true);
+  // A routed port is the bridge's own: it has no carrier, and is up while a port of its VLAN is.
+  const vlan = state.untagged[port.index];
+  return vlan?.routed.port === port ? !vlan.routed.up : state.carrier[port.index] !== true;
 }

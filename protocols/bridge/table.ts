@@ -171,14 +171,15 @@ export class MacTable {
   }
 
   /**
-   * Takes out what was heard here and `gone` says (by age in ms and port). What the peer has, too, stays as the peer's.
+   * Takes out what was heard here and `gone` says (by age in ms, port and VLAN). What the peer has, too, stays as the peer's.
    * @returns what was taken or left to the peer, in table order
    */
-  age(now: number, gone: (age: number, port: number) => boolean): Station[] {
+  age(now: number, gone: (age: number, port: number, vlan: number) => boolean): Station[] {
     const taken: Station[] = [];
     this.sift(now, (word, words, age) => {
       const known = words[word + 2] as number;
-      if ((known & FOREIGN) !== 0 || !gone(age, (known & PORT) - 1)) return true;
+      const vlan = (words[word + 1] as number) >>> 16;
+      if ((known & FOREIGN) !== 0 || !gone(age, (known & PORT) - 1, vlan)) return true;
       taken.push(this.station(words, word));
       words[word + 2] = known | FOREIGN;
       return (known & PEER) !== 0;
@@ -197,23 +198,25 @@ export class MacTable {
     return taken;
   }
 
-  /** Builds the table anew out of what `keep` keeps (by its word in the old table), and the switch's own. */
+  /** Takes out what `keep` does not keep (by its word), and notes the age of the eldest that is left. */
   private sift(now: number, keep: (word: number, words: Int32Array, age: number) => boolean): void {
-    const old = this.words;
+    const { words } = this;
     let first = NEVER_HEARD;
-    this.words = new Int32Array(old.length);
-    this.count = 0;
-    for (let word = 0; word < old.length; word += WORDS) {
-      if (old[word + 2] === 0) continue;
-      const stamp = old[word + 3] as number;
-      const fixed = (stamp & STATIC) !== 0;
+    for (let at = 0; at <= this.mask; ) {
+      const word = at * WORDS;
+      const stamp = words[word + 3] as number;
+      if (words[word + 2] === 0 || (stamp & STATIC) !== 0) {
+        at++;
+        continue;
+      }
       const age = ageOf(stamp, now);
-      if (!fixed && !keep(word, old, age)) continue;
-      const port = old[word + 2] as number;
-      if (!fixed && (port & FOREIGN) === 0 && now - age < first) first = now - age;
-      const key = old[word + 1] as number;
-      const lo = old[word] as number;
-      this.insert(key >>> 16, key & 0xffff, lo, hashMac(key & 0xffff, lo), port, stamp);
+      if (!keep(word, words, age)) {
+        // What closes the gap is looked at next. Across the table's end that may be what was kept before: it is again.
+        this.erase(at);
+        continue;
+      }
+      if (((words[word + 2] as number) & FOREIGN) === 0 && now - age < first) first = now - age;
+      at++;
     }
     this.oldest = first;
   }

@@ -32,7 +32,26 @@ export interface IpUnresolved {
   readonly reason: "no-neighbour";
 }
 
-export type IpEvent = IpAddresses | IpUnresolved;
+/** A frame that this node has sent has come back to it: it circles. Said at most every 100 ms for each interface. */
+export interface IpReturned {
+  readonly type: "ip.returned";
+  readonly port: string;
+  readonly mac: Mac;
+}
+
+/**
+ * A neighbour was heard at a MAC, or another one than before, or its entry is gone. Said of interfaces of VLANs only
+ * (vlan10), and only once a machine has said `mlag.neighbours`; never of what came by `mlag.neighbour`.
+ */
+export interface IpNeighbour {
+  readonly type: "ip.neighbour";
+  readonly port: string;
+  readonly address: Ip;
+  readonly mac: Mac;
+  readonly present: boolean;
+}
+
+export type IpEvent = IpAddresses | IpUnresolved | IpReturned | IpNeighbour;
 
 /**
  * A wish of a virtual router: be reachable under these addresses, or no longer be (RFC 9568 §6.4.2, §6.4.3).

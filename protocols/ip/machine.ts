@@ -4,20 +4,23 @@ import type { Frame } from "../../src/core/frame.ts";
 import type { Event, Input, Machine, Output, Path, Port } from "../../src/core/machine.ts";
 import { NOTHING } from "../../src/core/machine.ts";
 import type { Instant } from "../../src/core/time.ts";
+import type { ToIp } from "../mlag/events.ts";
 import type { InterfacesConfig } from "./config.ts";
 import { IP_PORT, type IpEvent, type IpUnresolved, type IpVirtual } from "./events.ts";
 import { sayError } from "./icmp.ts";
-import { askAgain, type Failure, flush } from "./neighbours.ts";
+import { askAgain, type Failure, flush, sayNeighbours, takeIn } from "./neighbours.ts";
 import { sendOwn } from "./output.ts";
 import { loopBack, readPacket, receive } from "./receive.ts";
 import { addressesOf, createStack, setLink, setVirtual } from "./setup.ts";
+import { setShared } from "./shared.ts";
 import { lose, type Stack } from "./state.ts";
 
 type Command = { readonly verb: "start" } | { readonly verb: "stop" };
+type Heard = IpVirtual | ToIp;
 
-export const ipMachine: Machine<InterfacesConfig, Stack, Command, IpEvent, IpVirtual> = {
+export const ipMachine: Machine<InterfacesConfig, Stack, Command, IpEvent, Heard> = {
   name: "ip",
-  hears: ["ip.virtual"],
+  hears: ["ip.virtual", "mlag.gateway", "mlag.neighbours", "mlag.neighbour"],
   ports: (config) => ({ owns: [IP_PORT], uses: Object.keys(config) }),
   init: createStack,
   relay: (stack, port, frame, now, path) => {
@@ -55,7 +58,7 @@ function fromAbove(stack: Stack, frame: Frame, now: Instant, path: Path): void {
   }
 }
 
-function step(stack: Stack, input: Input<Command, IpVirtual>, now: Instant): readonly Output<IpEvent>[] {
+function step(stack: Stack, input: Input<Command, Heard>, now: Instant): readonly Output<IpEvent>[] {
   const outputs: Output<IpEvent>[] = [];
   const path = collect(outputs);
   switch (input.kind) {
@@ -77,10 +80,26 @@ function step(stack: Stack, input: Input<Command, IpVirtual>, now: Instant): rea
       command(stack, input.command, outputs, path);
       break;
     case "heard":
-      setVirtual(stack, input.event, path);
+      hear(stack, input.event, now, path);
       break;
   }
   return outputs;
+}
+
+function hear(stack: Stack, event: Heard, now: Instant, path: Path): void {
+  switch (event.type) {
+    case "ip.virtual":
+      setVirtual(stack, event, path);
+      break;
+    case "mlag.gateway":
+      setShared(stack, event);
+      break;
+    case "mlag.neighbours":
+      sayNeighbours(stack, path);
+      break;
+    case "mlag.neighbour":
+      takeIn(stack, event, now, path);
+  }
 }
 
 function command(stack: Stack, { verb }: Command, outputs: Output<IpEvent>[], path: Path): void {

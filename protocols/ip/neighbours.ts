@@ -16,8 +16,9 @@ import {
 import type { Path } from "../../src/core/machine.ts";
 import { after, type Instant, instant, NEVER, since } from "../../src/core/time.ts";
 import { arpFrame, arpRequest } from "../arp/codec.ts";
+import type { PeerNeighbour } from "../mlag/events.ts";
 import { ndFrame, solicitation, solicitedNode } from "../nd/codec.ts";
-import { NO_MAC } from "./events.ts";
+import { type IpNeighbour, NO_MAC } from "./events.ts";
 import {
   type Interface,
   lose,
@@ -44,7 +45,7 @@ export function sendTo(stack: Stack, on: Interface, address: Ip, packet: Waiting
     transmit(on, known, packet, path);
     return;
   }
-  const neighbour = known ?? create(stack, on, address, now);
+  const neighbour = known ?? create(stack, on, address, now, path);
   if (neighbour === undefined) {
     lose(stack, on.port, "neighbours-full", path);
     return;
@@ -58,22 +59,25 @@ export function sendTo(stack: Stack, on: Interface, address: Ip, packet: Waiting
 }
 
 /** A new entry without a MAC; undefined when all others are being asked. */
-function create(stack: Stack, on: Interface, address: Ip, now: Instant): Neighbour | undefined {
+function create(stack: Stack, on: Interface, address: Ip, now: Instant, path: Path): Neighbour | undefined {
   if (on.neighbours.size >= MAX_NEIGHBOURS) {
     // Entries move to the end when they are confirmed: the first that nobody waits for is the oldest.
-    let oldest: Ip | undefined;
-    for (const [ip, neighbour] of on.neighbours) {
+    let oldest: Neighbour | undefined;
+    for (const neighbour of on.neighbours.values()) {
       if (stack.asking.has(neighbour)) continue;
-      oldest = ip;
+      oldest = neighbour;
       break;
     }
     if (oldest === undefined) return undefined;
-    on.neighbours.delete(oldest);
+    on.neighbours.delete(oldest.address);
+    retract(on, oldest, path);
   }
   const neighbour: Neighbour = {
     address,
     state: "incomplete",
     mac: NO_MAC,
+    said: false,
+    foreign: false,
     confirmed: now,
     asked: 0,
     next: NEVER,
@@ -137,16 +141,24 @@ export interface Learned {
 /** Takes in that a neighbour is at a MAC, and sends what has waited for it. */
 export function learn(stack: Stack, on: Interface, what: Learned, now: Instant, path: Path): void {
   const { address, mac, answer } = what;
-  const neighbour = on.neighbours.get(address) ?? (what.create ? create(stack, on, address, now) : undefined);
+  const neighbour = on.neighbours.get(address) ?? (what.create ? create(stack, on, address, now, path) : undefined);
   if (neighbour === undefined) return;
   const changed = neighbour.link === undefined || neighbour.mac !== mac;
   if (changed) setMac(on, neighbour, mac);
+  if (changed || neighbour.foreign || !neighbour.said) {
+    neighbour.foreign = false;
+    if (stack.saysNeighbours) tell(on, neighbour, path);
+  }
   if (!answer && !changed) return;
   neighbour.state = answer ? "reachable" : "stale";
   neighbour.confirmed = now;
   stack.asking.delete(neighbour);
   on.neighbours.delete(address);
   on.neighbours.set(address, neighbour);
+  release(on, neighbour, path);
+}
+
+function release(on: Interface, neighbour: Neighbour, path: Path): void {
   const { waiting } = neighbour;
   if (waiting.length === 0) return;
   neighbour.waiting = [];
@@ -184,6 +196,7 @@ function earliest(stack: Stack): Instant {
 function giveUp(stack: Stack, on: Interface, neighbour: Neighbour, path: Path): void {
   stack.asking.delete(neighbour);
   on.neighbours.delete(neighbour.address);
+  retract(on, neighbour, path);
   for (let i = 0; i < neighbour.waiting.length; i++) lose(stack, on.port, "no-neighbour", path);
 }
 
@@ -196,4 +209,64 @@ export function flush(stack: Stack, on: Interface, path: Path): void {
 export function forgetAddress(stack: Stack, on: Interface, address: Ip, path: Path): void {
   const neighbour = on.neighbours.get(address);
   if (neighbour !== undefined) giveUp(stack, on, neighbour, path);
+}
+
+// --- what an M-LAG pair shares ---
+
+/** Only what is known in a VLAN means the same at the peer: not what is on the way to it, nor the keepalive's network. */
+const VLAN_PORT = /^vlan\d+$/;
+
+/** Says that a neighbour was heard here. */
+function tell(on: Interface, neighbour: Neighbour, path: Path): void {
+  if (!VLAN_PORT.test(on.port.name)) return;
+  neighbour.said = true;
+  const { address, mac } = neighbour;
+  path.say({ type: "ip.neighbour", port: on.port.name, address, mac, present: true } as IpNeighbour);
+}
+
+function retract(on: Interface, neighbour: Neighbour, path: Path): void {
+  if (!neighbour.said) return;
+  neighbour.said = false;
+  const { address, mac } = neighbour;
+  path.say({ type: "ip.neighbour", port: on.port.name, address, mac, present: false } as IpNeighbour);
+}
+
+/** Somebody wants to hear of neighbours: of those that have been heard already, first. */
+export function sayNeighbours(stack: Stack, path: Path): void {
+  stack.saysNeighbours = true;
+  for (const on of stack.interfaces) {
+    for (const neighbour of on.neighbours.values()) {
+      if (neighbour.link !== undefined && !neighbour.foreign && !neighbour.said) tell(on, neighbour, path);
+    }
+  }
+}
+
+/**
+ * What the M-LAG peer has heard: a stale entry, used at once and confirmed as any other. What was heard here stands against
+ * it; an address of this node, or of another network, is nobody's neighbour here.
+ */
+export function takeIn(stack: Stack, change: PeerNeighbour, now: Instant, path: Path): void {
+  const on = stack.interfaces.find(({ port }) => port.name === change.port);
+  const { address, mac, present } = change;
+  if (on === undefined || !on.up || !stack.running) return;
+  const known = on.neighbours.get(address);
+  if (!present) {
+    if (known?.foreign === true && known.mac === mac) giveUp(stack, on, known, path);
+    return;
+  }
+  if (known?.link !== undefined && !known.foreign) return;
+  if (on.local.has(address) || mac === on.station.mac || isGroup(mac)) return;
+  if (!on.addresses.some((prefix) => contains(prefix, address))) return;
+  const neighbour = known ?? create(stack, on, address, now, path);
+  if (neighbour === undefined || (neighbour.link !== undefined && neighbour.mac === mac)) return;
+  setMac(on, neighbour, mac);
+  neighbour.foreign = true;
+  neighbour.state = "stale";
+  neighbour.confirmed = now;
+  stack.asking.delete(neighbour);
+  release(on, neighbour, path);
+}
+
+function isGroup(mac: Mac): boolean {
+  return (Number.parseInt(mac.slice(0, 2), 16) & 1) !== 0;
 }

@@ -68,6 +68,6 @@ function onNoLink(ip: Ip): boolean {
   return ip.startsWith("0.") || ip.startsWith("127.") || ip === "::" || ip === "::1";
 }
 
-function linkOnly(ip: Ip): boolean {
+export function linkOnly(ip: Ip): boolean {
   return isLinkLocal(ip) || ip.startsWith("169.254.");
 }

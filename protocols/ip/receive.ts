@@ -4,16 +4,17 @@ import { u16, u32 } from "../../src/core/bytes.ts";
 import type { Frame, FrameHeader } from "../../src/core/frame.ts";
 import type { Path } from "../../src/core/machine.ts";
 import { ok, type Result } from "../../src/core/result.ts";
-import type { Instant } from "../../src/core/time.ts";
+import { type Instant, ms } from "../../src/core/time.ts";
 import { ETHERTYPE } from "../ethernet/codec.ts";
 import { decodeIcmp } from "../icmp/codec.ts";
 import { isNd } from "../nd/codec.ts";
 import { type IpReason, ipLayout, PROTOCOL } from "./codec.ts";
 import { receiveArp, receiveDiscovery } from "./discovery.ts";
-import { factsOf } from "./events.ts";
+import { factsOf, type IpReturned } from "./events.ts";
 import { answerEcho, sayError } from "./icmp.ts";
 import { sourceFor } from "./neighbours.ts";
 import { forward } from "./output.ts";
+import { leave, sharedMac } from "./shared.ts";
 import { filtered, type Interface, type Local, lose, type Stack } from "./state.ts";
 
 /** Destination of 01:00:5e:00:00:01, all hosts: RFC 1112 §4. */
@@ -21,6 +22,9 @@ const ALL_HOSTS_LO = 0x5e000001;
 const LIMITED_BROADCAST = "255.255.255.255";
 const BROADCAST_HI = u16(macBytes(BROADCAST), 0);
 const BROADCAST_LO = u32(macBytes(BROADCAST), 2) | 0;
+
+/** Between two words of one interface about frames that came back. */
+const RETURNS_SAID = ms(100);
 
 interface Received {
   readonly family: Family;
@@ -46,9 +50,18 @@ export function readPacket(frame: Frame): Result<Received, IpReason> {
 export function receive(stack: Stack, on: Interface, frame: Frame, now: Instant, path: Path): void {
   const { type } = frame.header;
   if (type !== ETHERTYPE.ipv4 && type !== ETHERTYPE.ipv6 && type !== ETHERTYPE.arp) return;
+  if (frame.header.srcLo === on.station.lo && frame.header.srcHi === on.station.hi) returned(on, now, path);
   if (frame.vid !== 0 || !forInterface(stack, on, frame.header, path)) return;
   if (type === ETHERTYPE.arp) receiveArp(stack, on, frame, now, path);
   else receiveIp(stack, on, frame, now, path);
+}
+
+/** The node's own frame. What it says is true whatever way it came: it is taken as any other. */
+function returned(on: Interface, now: Instant, path: Path): void {
+  if (now - on.returned < RETURNS_SAID) return;
+  on.returned = now;
+  const event: IpReturned = { type: "ip.returned", port: on.port.name, mac: on.station.mac };
+  path.say(event);
 }
 
 /** The filter of the interface: its MACs, the groups that it listens to, broadcast. */
@@ -61,10 +74,12 @@ function forInterface(stack: Stack, on: Interface, header: FrameHeader, path: Pa
   if (on.station.hi === dstHi && on.station.lo === dstLo) return true;
   for (const { station, present } of on.virtuals) {
     if (station.hi !== dstHi || station.lo !== dstLo) continue;
+    if (present || sharedMac(on, header) !== undefined) return true;
     // RFC 9568 §6.4.2: a backup discards packets sent to the virtual router's MAC.
-    if (!present) lose(stack, on.port, "virtual-router-absent", path);
-    return present;
+    lose(stack, on.port, "virtual-router-absent", path);
+    return false;
   }
+  if (sharedMac(on, header) !== undefined) return true;
   filtered(stack, "other-mac");
   return false;
 }
@@ -85,6 +100,8 @@ function receiveIp(stack: Stack, on: Interface, frame: Frame, now: Instant, path
   const local = on.local.get(destination) ?? stack.local.get(destination);
   if (local !== undefined) {
     deliver(stack, on, local, frame, packet, now, path);
+  } else if (on.shared !== undefined && leave(stack, on, frame, packet, path)) {
+    return;
   } else if (frame.header.group) {
     receiveGroup(stack, on, frame, packet, now, path);
   } else if (isMulticast(destination) || !on.forwarding) {

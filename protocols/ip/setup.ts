@@ -30,11 +30,13 @@ export function createStack(config: InterfacesConfig, env: Env): Stack {
     interfaces,
     byPort,
     local: new Map(),
+    peerAddresses: new Set(),
     configured: routesOf(config, interfaces),
     routes: [],
     remembered: new Map(),
     asking: new Map(),
     running: false,
+    saysNeighbours: false,
     alarm: NEVER,
     done: undefined,
     errors: { second: 0, count: 0 },
@@ -57,10 +59,13 @@ function createInterface(config: InterfacesConfig, name: string, env: Env): Inte
     addresses: given.some(({ address }) => isLinkLocal(address)) ? given : [...given, automatic],
     up: false,
     virtuals: [],
+    shared: undefined,
+    peerAddresses: [],
     broadcasts: new Set(["255.255.255.255" as Ip, ...given.flatMap(broadcastOf)]),
     local: new Map(),
     groups: new Set(),
     neighbours: new Map(),
+    returned: Number.NEGATIVE_INFINITY,
   };
 }
 

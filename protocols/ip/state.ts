@@ -101,6 +101,10 @@ export interface Neighbour {
   readonly address: Ip;
   state: NeighbourState;
   mac: Mac;
+  /** Whether the other machines have been told of it: `ip.neighbour`. */
+  said: boolean;
+  /** It comes from the M-LAG peer, and has not been heard here. */
+  foreign: boolean;
   /** Last confirmation. */
   confirmed: Instant;
   /** Solicitations sent since the state was entered; the next is due at `next`. */
@@ -114,6 +118,15 @@ export interface Neighbour {
   readonly sentBy: Map<PacketSource, PacketSource>;
 }
 
+/** Where frames go, with what was made for it. */
+export type NextHop = Pick<Neighbour, "link" | "forwardedBy" | "sentBy">;
+
+/** A MAC of the M-LAG peer for which this node routes, too: what it does not route goes on to that MAC. */
+export interface Shared {
+  readonly station: Station;
+  readonly hops: Readonly<Record<Family, NextHop>>;
+}
+
 export interface Interface {
   readonly port: Port;
   readonly station: Station;
@@ -122,6 +135,10 @@ export interface Interface {
   readonly addresses: readonly Prefix[];
   up: boolean;
   virtuals: Virtual[];
+  /** Undefined, and not an empty list, where there are none. */
+  shared: readonly Shared[] | undefined;
+  /** Of the M-LAG peer in this network: packets to them are the peer's. */
+  peerAddresses: readonly Ip[];
   /** 255.255.255.255 and those of its networks. */
   readonly broadcasts: ReadonlySet<Ip>;
   /** Its addresses and those of the virtual routers present on it: what ARP and ND answer for. */
@@ -129,6 +146,8 @@ export interface Interface {
   /** Low 32 bits of the MACs of the IPv6 groups that it listens to. */
   readonly groups: Set<number>;
   readonly neighbours: Map<Ip, Neighbour>;
+  /** When it was last said that a frame of this interface has come back to it. */
+  returned: number;
 }
 
 export interface Route {
@@ -144,6 +163,8 @@ export interface Stack {
   readonly byPort: readonly (Interface | undefined)[];
   /** Those of all interfaces but link-local ones: a packet to any of them is for the node, wherever it comes in. */
   readonly local: Map<Ip, Local>;
+  /** Of the M-LAG peer, on all interfaces. */
+  readonly peerAddresses: Set<Ip>;
   /** As configured, the longest prefix first. */
   readonly configured: readonly Route[];
   /** Those whose interface is up. */
@@ -152,6 +173,8 @@ export interface Stack {
   /** Neighbours that are being asked. */
   readonly asking: Map<Neighbour, Interface>;
   running: boolean;
+  /** Somebody wants to hear of neighbours. */
+  saysNeighbours: boolean;
   /** When the next question is due, or earlier. */
   alarm: Instant;
   /** A frame that `relay` has seen to and hands to `step` for the sake of the deadline alone. */

@@ -1,12 +1,12 @@
 /** The last step of every packet: the Ethernet header of its next hop in front, and out. */
-import { familyOf, type Mac, macBytes } from "../../src/core/addr.ts";
+import { type Family, familyOf, type Mac, macBytes } from "../../src/core/addr.ts";
 import { setU16 } from "../../src/core/bytes.ts";
 import { ETHERNET_HEADER, Frame, FrameHeader, TAG_SIZE } from "../../src/core/frame.ts";
 import type { Path } from "../../src/core/machine.ts";
 import { ETHERTYPE } from "../ethernet/codec.ts";
 import { decreaseTtl } from "./checksum.ts";
 import { type PacketFacts, type PacketSource, sourceOf } from "./events.ts";
-import { type Interface, MAX_REWRITES, type Neighbour, type Waiting } from "./state.ts";
+import { type Interface, MAX_REWRITES, type Neighbour, type NextHop, type Waiting } from "./state.ts";
 
 /** The packets of another source behind another Ethernet header, one hop older when they are forwarded. */
 class Rewritten implements PacketSource {
@@ -30,20 +30,25 @@ class Rewritten implements PacketSource {
   }
 }
 
-/** Gives a neighbour its MAC: everything that was made for another one is forgotten. */
-export function setMac(on: Interface, neighbour: Neighbour, mac: Mac): void {
+/** The Ethernet header of this interface to a MAC. */
+export function linkTo(on: Interface, mac: Mac, family: Family): NonNullable<NextHop["link"]> {
   const bytes = new Uint8Array(ETHERNET_HEADER);
   bytes.set(macBytes(mac));
   bytes.set(macBytes(on.station.mac), 6);
-  setU16(bytes, 12, familyOf(neighbour.address) === "ipv4" ? ETHERTYPE.ipv4 : ETHERTYPE.ipv6);
+  setU16(bytes, 12, family === "ipv4" ? ETHERTYPE.ipv4 : ETHERTYPE.ipv6);
+  return { bytes, header: new FrameHeader(bytes) };
+}
+
+/** Gives a neighbour its MAC: everything that was made for another one is forgotten. */
+export function setMac(on: Interface, neighbour: Neighbour, mac: Mac): void {
   neighbour.mac = mac;
-  neighbour.link = { bytes, header: new FrameHeader(bytes) };
+  neighbour.link = linkTo(on, mac, familyOf(neighbour.address));
   neighbour.forwardedBy.clear();
   neighbour.sentBy.clear();
 }
 
-/** Sends to a neighbour that has a MAC. */
-export function transmit(on: Interface, to: Neighbour, { frame, from }: Waiting, path: Path): void {
+/** Sends to a neighbour that has a MAC, or to a MAC that is known otherwise. */
+export function transmit(on: Interface, to: NextHop, { frame, from }: Waiting, path: Path): void {
   const { link } = to;
   if (link === undefined) return;
   const source = sourceOf(frame);

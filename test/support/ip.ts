@@ -6,6 +6,7 @@ import { interfacesSchema } from "../../protocols/ip/config.ts";
 import type { IpVirtual } from "../../protocols/ip/events.ts";
 import { ipMachine } from "../../protocols/ip/machine.ts";
 import type { Stack } from "../../protocols/ip/state.ts";
+import type { ToIp } from "../../protocols/mlag/events.ts";
 import { type Mac, parseMac } from "../../src/core/addr.ts";
 import { assert } from "../../src/core/assert.ts";
 import { Frame } from "../../src/core/frame.ts";
@@ -109,7 +110,7 @@ export class Rig implements Env, Path {
     this.step({ kind: "link", port: this.port(port), up });
   }
 
-  hear(event: IpVirtual): void {
+  hear(event: IpVirtual | ToIp): void {
     this.step({ kind: "heard", event });
   }
 

@@ -105,8 +105,8 @@ export class Bench {
     const lines = this.recorder.entries.splice(0).flatMap(({ what }) => {
       if (what.kind !== "event") return [];
       const { type, mac: address, port, vlan, origin, reason } = what.event as MacEvent;
-      const words = [type.slice(4), names.get(address) ?? address, port, vlan, reason];
-      return [`${origin === "local" ? "" : "peer "}${words.filter((word) => word !== undefined).join(" ")}`];
+      const words = [type.replace(/^mac\./, ""), names.get(address) ?? address, port, vlan, reason];
+      return [`${origin === "peer" ? "peer " : ""}${words.filter((word) => word !== undefined).join(" ")}`];
     });
     return lines;
   }

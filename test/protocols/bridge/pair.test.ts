@@ -234,6 +234,15 @@ describe("a half that is down", () => {
     expect(bench.events()).toEqual(["peer aged B agg1 1 link-down"]);
   });
 
+  it("a virtual MAC of this switch itself stays behind its routed port when the peer is gone: no flood reaches two masters", () => {
+    const bench = new Bench(PAIR, [1]);
+    bench.send("vlan1", ethernet(ALL, C));
+    expect(bench.events()).toEqual(["learned C vlan1 1"]);
+    bench.hear({ type: "mlag.adopt" });
+    expect(bench.events()).toEqual([]);
+    expect(bench.receive("agg1", ethernet(C, A))).toEqual(["vlan1"]);
+  });
+
   it("with the peer link down as well there is no way", () => {
     const bench = new Bench(PAIR);
     bench.receive("agg1", ethernet(ALL, A));

@@ -91,14 +91,13 @@ describe("interfaces of a node's file", () => {
     ]);
   });
 
-  it("forwards by default where more than one interface has addresses", () => {
-    const one = { eth0: { addresses: ["10.0.0.1/24"] }, eth1: {} };
-    const two = { eth0: { addresses: ["10.0.0.1/24"] }, eth1: { addresses: ["10.0.1.1/24"], forwarding: false } };
-    expect([forwards(read(one), "eth0"), forwards(read(two), "eth0"), forwards(read(two), "eth1")]).toEqual([
-      false,
-      true,
-      false,
-    ]);
+  it("forwards by default where more than one interface has addresses, of those that are not said not to", () => {
+    const [eth0, eth1] = [{ addresses: ["10.0.0.1/24"] }, { addresses: ["10.0.1.1/24"] }];
+    const aside = { addresses: ["10.0.2.1/24"], forwarding: false };
+    const which = (interfaces: object) => Object.keys(interfaces).map((name) => forwards(read(interfaces), name));
+    expect(which({ eth0, eth1: {} })).toEqual([false, false]);
+    expect(which({ eth0, eth1: aside })).toEqual([false, false]);
+    expect(which({ eth0, eth1, eth2: aside })).toEqual([true, true, false]);
   });
 
   it("makes a link-local address where the file has none", () => {
