@@ -10,6 +10,12 @@ export const MAX_GAPS = 1024;
 /** A packet that has not arrived yet and left less than this ago may be on its way: it is not counted at all. */
 export const FLIGHT_TIME = ms(50);
 
+/** So long nothing arrives of a flow that is being sent, and it counts as stalled; of a slow one three packets. */
+export const PATIENCE = ms(500);
+const PATIENT_PACKETS = 3;
+/** Between two words about duplicates of one flow. */
+export const QUIET = ms(100);
+
 /** Up to a tenth more than the period is no gap worth a place in the list; in µs × packets per second. */
 const EVEN = 1_100_000;
 
@@ -36,11 +42,18 @@ export class FlowCount {
   private readonly gaps: Gap[] = [];
   /** The longest time between arrivals that is not remembered as a gap: the flow in its own rhythm. */
   private even = 0;
+  /** When the first packet left after the latest arrival; undefined while none has. */
+  private waiting: Instant | undefined;
+  private readonly patience: number;
+  /** Nothing arrives, and that was said. */
+  stalled = false;
+  private saidAgain = Number.NEGATIVE_INFINITY;
 
   constructor(flow: Flow, index: number, kind: "datagram" | "echo") {
     this.flow = flow;
     this.index = index;
     this.kind = kind;
+    this.patience = Math.max(PATIENCE, Math.ceil((PATIENT_PACKETS * 1_000_000) / flow.rate));
   }
 
   /** When packet `n` leaves: by multiplication, so that no rounding adds up. */
@@ -61,22 +74,48 @@ export class FlowCount {
     return n < MAX_PACKETS && (this.flow.stop === undefined || this.departure(n) < this.flow.stop);
   }
 
-  countSent(n: number, now: Instant): void {
+  /** @returns since when nothing has arrived, where that is to be said now */
+  countSent(n: number, now: Instant): Instant | undefined {
     this.sent.add(n);
     this.lastSent = n;
     this.last ??= now;
+    this.waiting ??= now;
+    if (this.stalled || now - this.waiting < this.patience) return undefined;
+    this.stalled = true;
+    return this.waiting;
   }
 
-  countArrival(n: number, now: Instant): void {
-    if (!this.sent.has(n)) return;
+  /** The sender begins, or goes on after it stood still: it has not waited for what it did not send. */
+  rest(): void {
+    this.waiting = undefined;
+    this.stalled = false;
+  }
+
+  /** Whether a packet has left since the latest arrival. */
+  get waits(): boolean {
+    return this.waiting !== undefined;
+  }
+
+  /** How many packets have arrived more than once. */
+  get duplicated(): number {
+    return this.again.count;
+  }
+
+  /** @returns whether it is one more of a packet that had arrived, and that is to be said */
+  countArrival(n: number, now: Instant): boolean {
+    if (!this.sent.has(n)) return false;
     if (!this.arrived.add(n)) {
       this.again.add(n);
-      return;
+      const due = now - this.saidAgain >= QUIET;
+      if (due) this.saidAgain = now;
+      return due;
     }
+    this.waiting = undefined;
     if (n < this.highest) this.late.add(n);
     else this.highest = n;
     if (this.last !== undefined) this.remember({ from: this.last, to: now });
     this.last = now;
+    return false;
   }
 
   /** Of what left in `from` … `to` (`to` excluded), seen at `now`. */

@@ -10,12 +10,13 @@ import {
   type Path,
   type Port,
 } from "../../src/core/machine.ts";
-import { type Instant, NEVER } from "../../src/core/time.ts";
+import { type Instant, NEVER, toSeconds } from "../../src/core/time.ts";
 import { decodeIcmp } from "../icmp/codec.ts";
 import { ipLayout, PROTOCOL } from "../ip/codec.ts";
 import { factsOf, IP_PORT, type IpAddresses } from "../ip/events.ts";
 import { decodeUdp } from "../udp/codec.ts";
 import type { FlowCount } from "./count.ts";
+import type { FlowEvent } from "./events.ts";
 import { FlowSource, portOf, type Stamp, stampOf } from "./source.ts";
 
 export interface FlowConfig {
@@ -46,7 +47,7 @@ export interface FlowState {
 
 type Command = { readonly verb: "start" } | { readonly verb: "stop" };
 
-export const flowMachine: Machine<FlowConfig, FlowState, Command, never, IpAddresses> = {
+export const flowMachine: Machine<FlowConfig, FlowState, Command, FlowEvent, IpAddresses> = {
   name: "flow",
   hears: ["ip.addresses"],
   ports: () => ({ uses: [IP_PORT] }),
@@ -66,11 +67,14 @@ export const flowMachine: Machine<FlowConfig, FlowState, Command, never, IpAddre
   deadline: (state) => state.alarm,
 };
 
-function step(state: FlowState, input: Input<Command, IpAddresses>, now: Instant): readonly Output<never>[] {
+function step(state: FlowState, input: Input<Command, IpAddresses>, now: Instant): readonly Output<FlowEvent>[] {
   switch (input.kind) {
     case "command":
       state.running = input.command.verb === "start";
-      for (const one of state.sending) schedule(one, state.running ? one.count.firstAt(now) : Number.POSITIVE_INFINITY);
+      for (const one of state.sending) {
+        one.count.rest();
+        schedule(one, state.running ? one.count.firstAt(now) : Number.POSITIVE_INFINITY);
+      }
       setAlarm(state);
       return NOTHING;
     case "heard": {
@@ -101,23 +105,32 @@ function setAlarm(state: FlowState): void {
 }
 
 /** What is due leaves; what was due earlier, while the node stood still, was never sent and is not made up for. */
-function send(state: FlowState, now: Instant): readonly Output<never>[] {
+function send(state: FlowState, now: Instant): readonly Output<FlowEvent>[] {
   if (now < state.alarm) return NOTHING;
-  const outputs: Output<never>[] = [];
+  const outputs: Output<FlowEvent>[] = [];
   for (const one of state.sending) {
     if (one.next > now) continue;
-    if (one.next < now) schedule(one, one.count.firstAt(now));
-    while (one.next === now) {
-      one.source ??= sourceOf(state, one.count);
-      one.count.countSent(one.number, now);
-      if (one.source !== undefined) {
-        outputs.push({ kind: "send", port: state.port, frame: one.source.frame(one.number) });
-      }
-      schedule(one, one.number + 1);
+    if (one.next < now) {
+      one.count.rest();
+      schedule(one, one.count.firstAt(now));
     }
+    while (one.next === now) sendOne(state, one, now, outputs);
   }
   setAlarm(state);
   return outputs;
+}
+
+function sendOne(state: FlowState, one: Sending, now: Instant, outputs: Output<FlowEvent>[]): void {
+  const { count, number } = one;
+  const flow = count.flow.id;
+  one.source ??= sourceOf(state, count);
+  const since = count.countSent(number, now);
+  if (since !== undefined) {
+    outputs.push({ kind: "event", event: { type: "flow.stalled", flow, since: toSeconds(since) } });
+  }
+  if (one.source !== undefined) outputs.push({ kind: "send", port: state.port, frame: one.source.frame(number) });
+  schedule(one, number + 1);
+  if (count.stalled && one.next === NEVER) outputs.push({ kind: "event", event: { type: "flow.ended", flow } });
 }
 
 /** Sends from the address whose network holds the destination, else from the first of the family. */
@@ -140,7 +153,7 @@ function receive(state: FlowState, frame: Frame, now: Instant, path: Path): void
   if (maker instanceof FlowSource) {
     const { count } = maker;
     // Echo requests do not come up here: the stack answers them.
-    if (count.kind === "datagram" && state.flows[count.index] === count) count.countArrival(frame.sequence, now);
+    if (count.kind === "datagram" && state.flows[count.index] === count) arrive(count, frame.sequence, now, path);
     return;
   }
   const { bytes } = frame;
@@ -156,18 +169,45 @@ function receive(state: FlowState, frame: Frame, now: Instant, path: Path): void
     const udp = decodeUdp(message, between);
     if (!udp.ok) path.drop(state.port, `udp-${udp.reason}`);
     else if (udp.value.destinationPort >= portOf(0))
-      arrived(state, "datagram", stampOf(udp.value.payload), udp.value.destinationPort, now);
+      arrived(state, "datagram", stampOf(udp.value.payload), udp.value.destinationPort, now, path);
     return;
   }
   if (protocol !== PROTOCOL.icmp && protocol !== PROTOCOL.icmpv6) return;
   const icmp = decodeIcmp(message, between);
   if (!icmp.ok || icmp.value.kind !== "echo-reply") return;
-  arrived(state, "echo", stampOf(icmp.value.data), icmp.value.identifier, now);
+  arrived(state, "echo", stampOf(icmp.value.data), icmp.value.identifier, now, path);
 }
 
 /** @param key the UDP port or the identifier of the echo, which must be the flow's */
-function arrived(state: FlowState, kind: FlowCount["kind"], stamp: Stamp | undefined, key: number, now: Instant): void {
+function arrived(
+  state: FlowState,
+  kind: FlowCount["kind"],
+  stamp: Stamp | undefined,
+  key: number,
+  now: Instant,
+  path: Path,
+): void {
   const count = stamp === undefined ? undefined : state.flows[stamp.index];
   if (stamp === undefined || count === undefined || count.kind !== kind) return;
-  if (key === (kind === "echo" ? count.index & 0xffff : portOf(count.index))) count.countArrival(stamp.number, now);
+  if (key === (kind === "echo" ? count.index & 0xffff : portOf(count.index))) arrive(count, stamp.number, now, path);
+}
+
+function arrive(count: FlowCount, number: number, now: Instant, path: Path): void {
+  const { flow, kind } = count;
+  if (count.countArrival(number, now)) {
+    const sent = toSeconds(count.departure(number));
+    const event: FlowEvent = {
+      type: "flow.duplicate",
+      flow: flow.id,
+      number,
+      sent,
+      count: count.duplicated,
+      echo: kind === "echo",
+    };
+    path.say(event);
+  } else if (count.stalled && !count.waits) {
+    count.stalled = false;
+    const event: FlowEvent = { type: "flow.flowing", flow: flow.id };
+    path.say(event);
+  }
 }

@@ -1,7 +1,8 @@
 /** What VRRP promises about the log: exactly one master for each virtual router, but for the time of an election. */
 import { type Family, formatPrefix, ipBytes, ipFrom, isLinkLocal } from "../../src/core/addr.ts";
+import { type Faults, foldFaults, noFaults } from "../../src/core/faults.ts";
 import { WORLD } from "../../src/core/log.ts";
-import { type Duration, sec, us } from "../../src/core/time.ts";
+import { after, type Duration, type Instant, NEVER, sec, us } from "../../src/core/time.ts";
 import type { Invariant, View } from "../../src/core/view.ts";
 import type { NodeConfig } from "../../src/node/protocol.ts";
 import type { RouterConfig, VrrpConfig } from "./config.ts";
@@ -20,10 +21,17 @@ export interface OneMaster {
   readonly strict?: boolean;
 }
 
+/** What is wrong with one virtual router, and from when on that is a breach. */
+interface Wrong {
+  readonly detail: string;
+  readonly from: Instant;
+}
+
 interface Watched {
   readonly table: VrrpTable;
-  /** Faults that stand: "cut core", "pause gw1". */
-  readonly faults: Set<string>;
+  readonly faults: Faults;
+  /** By identity. */
+  readonly wrong: Map<string, Wrong>;
 }
 
 /** The routers of one node's configuration. */
@@ -47,6 +55,8 @@ interface Shared {
   readonly identity: string;
   readonly keys: string[];
   settle: number;
+  /** Whoever has to yield has heard the other's advert by then: two masters for so long are the protocol's own way. */
+  bears: number;
 }
 
 /** The virtual routers that the nodes share. */
@@ -57,12 +67,13 @@ function shared(nodes: readonly NodeConfig[], options: OneMaster): readonly Shar
       if (options.vrid !== undefined && options.vrid !== router.vrid) continue;
       if (options.family !== undefined && options.family !== router.family) continue;
       const identity = identityOf(router);
-      const group = sharing.get(identity) ?? { identity, keys: [], settle: 0 };
+      const group = sharing.get(identity) ?? { identity, keys: [], settle: 0, bears: 0 };
       sharing.set(identity, group);
       group.keys.push(rowKey(node.node, router.interface, router.family, router.vrid));
       // Three intervals and the longest skew: the interval itself, or a second in version 2 (RFC 3768 §6.1).
       const skew = router.version === 2 ? sec(1) : router.interval;
       group.settle = Math.max(group.settle, 3 * router.interval + skew);
+      group.bears = Math.max(group.bears, router.interval);
     }
   }
   return [...sharing.values()];
@@ -76,17 +87,21 @@ export function oneMaster(nodes: readonly NodeConfig[], options: OneMaster = {})
     name: "one-master",
     source: "RFC 9568 §6.4",
     settle: options.settle ?? us(longest),
-    view: watched,
+    view: watching(all),
     broken: (view) => {
-      const { table, faults } = view as Watched;
-      if (faults.size > 0 && options.strict !== true) return undefined;
-      for (const { identity, keys } of all) {
-        const wrong = judge(identity, table, keys);
-        if (wrong !== undefined) return wrong;
-      }
-      return undefined;
+      const { faults } = view as Watched;
+      if ((faults.links.size > 0 || faults.paused.size > 0) && options.strict !== true) return undefined;
+      return first(view as Watched)?.detail;
     },
+    from: (view) => first(view as Watched)?.from ?? NEVER,
   };
+}
+
+/** What is a breach first. */
+function first({ wrong }: Watched): Wrong | undefined {
+  let found: Wrong | undefined;
+  for (const one of wrong.values()) if (found === undefined || one.from < found.from) found = one;
+  return found;
 }
 
 /** For every lab: while no fault stands, each virtual router has one master. */
@@ -94,7 +109,7 @@ export function invariants(nodes: readonly NodeConfig[]): readonly Invariant<unk
   return shared(nodes, {}).length === 0 ? [] : [oneMaster(nodes)];
 }
 
-function judge(identity: string, table: VrrpTable, keys: readonly string[]): string | undefined {
+function judge({ identity, keys, bears }: Shared, table: VrrpTable, now: Instant): Wrong | undefined {
   const masters: string[] = [];
   let backups = 0;
   for (const key of keys) {
@@ -102,40 +117,30 @@ function judge(identity: string, table: VrrpTable, keys: readonly string[]): str
     if (row?.state === "master") masters.push(row.node);
     else if (row?.state === "backup") backups++;
   }
-  if (masters.length > 1) return `${identity} has ${masters.length} masters: ${masters.join(", ")}`;
-  return masters.length === 0 && backups > 0 ? `${identity} has no master among ${backups} backups` : undefined;
+  if (masters.length > 1) {
+    return { detail: `${identity} has ${masters.length} masters: ${masters.join(", ")}`, from: after(now, us(bears)) };
+  }
+  if (masters.length > 0 || backups === 0) return undefined;
+  return { detail: `${identity} has no master among ${backups} backups`, from: now };
 }
 
-const watched: View<unknown> = {
-  initial: (): Watched => ({ table: vrrpTable.initial(), faults: new Set() }),
-  fold: (view, entry) => {
-    const { table, faults } = view as Watched;
-    vrrpTable.fold(table, entry);
-    if (entry.node === WORLD && entry.what.kind === "command") noteFault(faults, entry.what.command);
-    return view;
-  },
-};
-
-/** What the world's commands leave standing. */
-function noteFault(faults: Set<string>, command: object): void {
-  const { verb, link, node, side, ratio, filter } = command as Readonly<Record<string, unknown>>;
-  const set = (name: string, stands: boolean) => (stands ? faults.add(name) : faults.delete(name));
-  switch (verb) {
-    case "cut":
-    case "heal":
-      set(`cut ${String(link)} ${side === undefined ? "" : String(side)}`, verb === "cut");
-      break;
-    case "loss":
-      set(`loss ${String(link)}`, ratio !== undefined);
-      break;
-    case "filter":
-      set(`filter ${String(link)}`, filter !== undefined);
-      break;
-    case "pause":
-    case "resume":
-    case "power-on":
-    case "power-off":
-      set(`pause ${String(node)}`, verb === "pause");
-      break;
-  }
+function watching(all: readonly Shared[]): View<unknown> {
+  return {
+    initial: (): Watched => ({ table: vrrpTable.initial(), faults: noFaults(), wrong: new Map() }),
+    fold: (view, entry) => {
+      const { table, faults, wrong } = view as Watched;
+      vrrpTable.fold(table, entry);
+      foldFaults(faults, entry);
+      const { what } = entry;
+      const changes = what.kind === "event" ? what.event.type === "vrrp.state" : entry.node === WORLD;
+      if (!changes) return view;
+      for (const group of all) {
+        const now = judge(group, table, entry.at);
+        const before = wrong.get(group.identity);
+        if (now === undefined) wrong.delete(group.identity);
+        else if (now.detail !== before?.detail) wrong.set(group.identity, now);
+      }
+      return view;
+    },
+  };
 }

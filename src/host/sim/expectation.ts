@@ -49,8 +49,9 @@ export interface FlowExpectation extends Line {
   readonly reordered?: number;
   /** The longest time between two arrivals. */
   readonly gap?: Duration;
-  /** The least that must arrive. */
+  /** The least that must arrive, and the most that may. */
   readonly received?: number;
+  readonly atMost?: number;
 }
 
 export type Expectation = FactExpectation | AlwaysExpectation | FlowExpectation;
@@ -67,18 +68,33 @@ const flowSchema = z
     reordered: packets.optional().describe("Packets that may arrive after a later one."),
     "gap-at-most": duration.optional().describe("The longest time that may pass between two arrivals."),
     "received-at-least": packets.optional().describe("Packets that must arrive."),
+    "received-at-most": packets
+      .optional()
+      .describe("Packets that may arrive: of a flow that is kept out. It is not held to no-blackhole-after-settle."),
   })
   .meta({ description: "What may happen to a flow." });
 
-const LIMITS = ["lost-at-most", "duplicated", "reordered", "gap-at-most", "received-at-least"] as const;
+const LIMITS = [
+  "lost-at-most",
+  "duplicated",
+  "reordered",
+  "gap-at-most",
+  "received-at-least",
+  "received-at-most",
+] as const;
 
 /** The words that tell the kinds apart, besides the names of protocols. */
 const KINDS = ["flow", "always"];
 
 /** Any line, for JSON Schema. */
 export function expectSchema(protocols: Protocols): z.ZodType {
-  const facts = protocols.filter(({ expect }) => expect !== undefined).map((protocol) => factSchema(protocol));
+  const facts = protocols.filter(hasFacts).map((protocol) => factSchema(protocol));
   return z.union([flowSchema, alwaysSchema(protocols), ...facts]).meta({ description: "What must be so." });
+}
+
+/** Whether there is anything to say of it at one time; of flows there is not. */
+function hasFacts({ expect }: AnyProtocol): boolean {
+  return Object.keys(expect?.fields ?? {}).length > 0;
 }
 
 const factSchemas = perProtocols((protocols) => new Map(protocols.map((one) => [one.name, factSchema(one)])));
@@ -127,18 +143,18 @@ export function compileExpectation(
     return context.report(path, `found ${quote(raw)}, allowed: a map with one of ${kinds(context.protocols)}`);
   }
   const line = { text: oneLine(raw), line: context.source.locate(path, "value").line };
-  if ("flow" in raw) return compileFlow(context, path, line);
   if ("always" in raw) return compileAlways(context, path, line, nodes);
-  const protocol = context.protocols.find((one) => one.expect !== undefined && one.name in raw);
+  if ("flow" in raw) return compileFlow(context, path, line);
+  const protocol = context.protocols.find((one) => hasFacts(one) && one.name in raw);
   if (protocol !== undefined) return compileFact(context, path, line, protocol, nodes);
-  const known = [...KINDS, ...context.protocols.filter((one) => one.expect !== undefined).map((one) => one.name)];
+  const known = [...KINDS, ...context.protocols.filter(hasFacts).map((one) => one.name)];
   const [hint] = Object.keys(raw).filter((key) => didYouMean(key, known) !== "");
   if (hint !== undefined) return context.report([...path, hint], unknownKey(hint, known), "key");
   return context.report(path, `found ${line.text}, allowed: a map with one of ${kinds(context.protocols)}`);
 }
 
 function kinds(protocols: Protocols): string {
-  return [...KINDS, ...protocols.filter((one) => one.expect !== undefined).map((one) => one.name)].join(", ");
+  return [...KINDS, ...protocols.filter(hasFacts).map((one) => one.name)].join(", ");
 }
 
 function compileFlow(context: LabContext, path: Path, line: Line): Expectation | undefined {
@@ -162,6 +178,7 @@ function compileFlow(context: LabContext, path: Path, line: Line): Expectation |
     ...(value.reordered === undefined ? {} : { reordered: value.reordered }),
     ...(value["gap-at-most"] === undefined ? {} : { gap: value["gap-at-most"] }),
     ...(value["received-at-least"] === undefined ? {} : { received: value["received-at-least"] }),
+    ...(value["received-at-most"] === undefined ? {} : { atMost: value["received-at-most"] }),
   };
 }
 
@@ -183,6 +200,7 @@ function compileAlways(
   if (foreign !== undefined) {
     return context.report([...path, foreign], `found ${foreign}, allowed: what ${protocol.name} can be asked`, "key");
   }
+  if (typeof value["flow"] === "string" && !context.knowsFlow(value["flow"], [...path, "flow"])) return undefined;
   if (!agreed(context, path, protocol, claim, nodes)) return undefined;
   const settled = settle === undefined ? {} : { settle: settle as Duration };
   return { ...line, kind: "always", promise, protocol: protocol.name, claim, ...settled };

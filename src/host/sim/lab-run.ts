@@ -22,6 +22,8 @@ export interface RunResult {
   readonly verdicts: readonly Verdict[];
   /** Promises that no line asked for and that every lab keeps. */
   readonly violations: readonly Violation[];
+  /** Names of all promises that were watched, in alphabetical order. */
+  readonly watched: readonly string[];
   readonly ok: boolean;
   readonly events: number;
   readonly frames: number;
@@ -81,6 +83,7 @@ export class LabRun {
       flows: this.lab.traffic.map((flow) => this.record(flow)),
       verdicts,
       violations,
+      watched: [...new Set(this.watches.map(({ invariant }) => invariant.name))].sort(),
       ok: violations.length === 0 && verdicts.every((verdict) => verdict.ok),
       events: this.world.events,
       frames: this.world.frames,
@@ -105,10 +108,20 @@ export class LabRun {
         if (invariant !== undefined) this.watches.push(new Watch(invariant, expectation.settle, expectation));
       }
     }
+    const traffic = this.arriving();
     for (const protocol of this.protocols) {
-      for (const invariant of protocol.invariants?.(this.lab.nodes) ?? []) this.watches.push(new Watch(invariant));
+      for (const invariant of protocol.invariants?.(this.lab.nodes, traffic) ?? []) {
+        this.watches.push(new Watch(invariant));
+      }
     }
     for (const reader of [...this.facts, ...this.watches]) this.log.follow(reader);
+  }
+
+  /** The flows that no line expects to be kept out. */
+  private arriving(): readonly Flow[] {
+    const { expect, traffic } = this.lab;
+    const out = new Set(expect.map((one) => (one.kind === "flow" && one.atMost !== undefined ? one.flow : undefined)));
+    return traffic.filter(({ id }) => !out.has(id));
   }
 
   private record(flow: Flow, from?: Instant, to?: Instant): FlowRecord {
@@ -159,6 +172,7 @@ export class LabRun {
       expectation.received !== undefined && record.received < expectation.received
         ? `${record.received} received, at least ${expectation.received} expected`
         : undefined,
+      over("received", record.received, expectation.atMost),
     ].filter((fault) => fault !== undefined);
     const { sent, received, lost, duplicated, reordered, longestGap } = record;
     const facts = `sent ${sent}, received ${received}, lost ${lost}, duplicated ${duplicated}, reordered ${reordered}, longest gap ${longestGap} s`;

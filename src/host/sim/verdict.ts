@@ -1,7 +1,7 @@
 /** Judges a run: promises that must hold all the time, facts at their time. Reads the log, writes nothing. */
 import type { Entry, Reader } from "../../core/log.ts";
 import { WORLD } from "../../core/log.ts";
-import { type Duration, type Instant, instant } from "../../core/time.ts";
+import { type Duration, type Instant, instant, sec } from "../../core/time.ts";
 import type { Invariant } from "../../core/view.ts";
 import { Folded } from "../../core/view.ts";
 import type { Expectable } from "../../node/protocol.ts";
@@ -9,6 +9,8 @@ import type { AlwaysExpectation, FactExpectation } from "./expectation.ts";
 
 /** Violations of one promise that are reported; how many more there were is in the last one's detail. */
 const MAX_REPORTED = 16;
+/** Moments no further apart are one violation. */
+const IN_A_ROW: Duration = sec(1);
 
 /** A promise that did not hold. */
 export interface Violation {
@@ -32,9 +34,10 @@ export class Watch implements Reader {
   private detail: string | undefined;
   /** Since when it is broken without excuse, once that has begun. */
   private since = 0;
+  private lastMoment = Number.NEGATIVE_INFINITY;
 
   constructor(
-    private readonly invariant: Invariant<unknown>,
+    readonly invariant: Invariant<unknown>,
     private readonly settle: Duration = invariant.settle,
     /** The line of the lab that asks for it; undefined for one that every lab gets. */
     readonly expectation?: AlwaysExpectation,
@@ -46,18 +49,48 @@ export class Watch implements Reader {
   read(entry: Entry): void {
     // What is so before this entry was so up to now: disorder that outlasted its excuse has been a violation since.
     this.folded.read(entry);
+    const { at } = entry;
     if (entry.node === WORLD && entry.way === "in") {
-      if (this.detail !== undefined && this.since < entry.at) this.close(entry.at);
-      this.excused = entry.at + this.settle;
-      if (this.detail !== undefined) this.since = this.excused;
+      this.close(at);
+      this.excused = at + this.settle;
     }
-    const broken = this.invariant.broken(this.folded.value);
-    if (broken === undefined) {
-      if (this.detail !== undefined) this.close(entry.at);
-    } else if (this.detail === undefined) {
-      this.detail = broken;
-      this.since = Math.max(entry.at, this.excused);
+    this.look(at);
+    if (this.invariant.moment !== undefined && at >= this.excused) {
+      const wrong = this.invariant.moment(this.folded.value, entry);
+      if (wrong !== undefined) this.noteMoment(at, wrong);
     }
+  }
+
+  private look(at: Instant): void {
+    const { broken, from } = this.invariant;
+    const detail = broken(this.folded.value);
+    if (detail === undefined) {
+      this.close(at);
+      return;
+    }
+    const begin = from === undefined ? undefined : Math.max(from(this.folded.value), this.excused);
+    if (this.detail !== undefined) {
+      if (begin === undefined) return;
+      if (begin === this.since) {
+        this.detail = detail;
+        return;
+      }
+      // What was wrong longest is right by now, and something else is wrong since later.
+      this.close(at);
+    }
+    this.detail = detail;
+    this.since = begin ?? Math.max(at, this.excused);
+  }
+
+  /** Moments in a row are one violation. */
+  private noteMoment(at: Instant, detail: string): void {
+    const last = this.violations.at(-1);
+    if (last !== undefined && at - this.lastMoment <= IN_A_ROW) {
+      if (this.total <= MAX_REPORTED) this.violations[this.violations.length - 1] = { ...last, to: at };
+    } else {
+      this.report(at, at, detail);
+    }
+    this.lastMoment = at;
   }
 
   /** The run is over. */
@@ -70,11 +103,14 @@ export class Watch implements Reader {
   }
 
   private close(now: Instant): void {
-    const detail = this.detail ?? "";
+    const { detail } = this;
     this.detail = undefined;
-    if (this.since >= now) return;
+    if (detail !== undefined && this.since < now) this.report(instant(this.since), now, detail);
+  }
+
+  private report(from: Instant, to: Instant, detail: string): void {
     if (++this.total > MAX_REPORTED) return;
-    this.violations.push({ type: "invariant", name: this.invariant.name, from: instant(this.since), to: now, detail });
+    this.violations.push({ type: "invariant", name: this.invariant.name, from, to, detail });
   }
 }
 

@@ -220,12 +220,12 @@ describe("what is wrong with traffic, script and expectations is said at its pla
     [
       "a flow without a limit",
       "expect: [{ flow: web }]",
-      "10:10: expect[0]: found no limit, allowed: at least one of lost-at-most, duplicated, reordered, gap-at-most, received-at-least",
+      "10:10: expect[0]: found no limit, allowed: at least one of lost-at-most, duplicated, reordered, gap-at-most, received-at-least, received-at-most",
     ],
     [
       "a limit that does not exist",
       "expect: [{ flow: web, lost-at-mots: 3 }]",
-      '10:23: expect[0].lost-at-mots: unknown key, allowed: flow, from, to, lost-at-most, duplicated, reordered, gap-at-most, received-at-least (did you mean "lost-at-most"?)',
+      '10:23: expect[0].lost-at-mots: unknown key, allowed: flow, from, to, lost-at-most, duplicated, reordered, gap-at-most, received-at-least, received-at-most (did you mean "lost-at-most"?)',
     ],
     [
       "a time of a flow that ends before it begins",

@@ -73,7 +73,8 @@ describe("a lab that is right", () => {
 });
 
 describe("a script", () => {
-  const commands = (lines: string) => lab(`${BASE}script:\n${lines}`).script;
+  const commands = (lines: string) =>
+    lab(`${BASE}script:\n${lines}`).script.map(({ at, command }) => ({ at, command }));
 
   test("becomes the world's commands, in the order of time, equal times in the order of the file", () => {
     const lines = `
@@ -105,6 +106,12 @@ describe("a script", () => {
       },
       { at: 9_000_000, command: { verb: "cut", link: "a" } },
     ]);
+  });
+
+  test("each line knows where it stands in the file, whatever its place in time", () => {
+    const { script } = lab(`${BASE}script:\n  - { at: 9s, cut: a }\n  - { at: 1s, cut: b }\n`);
+    const first = BASE.split("\n").length + 1;
+    expect(script.map(({ line }) => line)).toEqual([first + 1, first]);
   });
 
   test("a filter keeps frames of one EtherType or IP protocol off a link, tagged ones too", () => {
