@@ -2,7 +2,7 @@
 import type { AnyProtocol, Protocol } from "../src/node/protocol.ts";
 import { bridgeProtocol } from "./bridge/index.ts";
 import { flowProtocol } from "./flow/index.ts";
-import { describeIccp, mountChannel, mountIccp } from "./iccp/index.ts";
+import { describeIccp, mountChannel, mountIccp, observeIccp } from "./iccp/index.ts";
 import { ipProtocol } from "./ip/index.ts";
 import { lacpProtocol } from "./lacp/index.ts";
 import type { MlagConfig } from "./mlag/config.ts";
@@ -25,6 +25,7 @@ const sessionProtocol: Protocol<MlagConfig> = {
   name: "iccp",
   key: "mlag",
   describe: describeIccp,
+  observe: observeIccp,
   mount: (config, _node, env) => mountIccp(iccpSessions(config, env), env),
 };
 

@@ -1,25 +1,18 @@
 /** What is wrong with the M-LAG of one node beyond its schema, and what disagrees between the two peers. */
 import { contains, familyOf, formatPrefix } from "../../src/core/addr.ts";
-import { type Duration, formatDuration, us } from "../../src/core/time.ts";
+import { formatDuration, us } from "../../src/core/time.ts";
 import type { NodeConfig, Problem } from "../../src/node/protocol.ts";
 import type { MlagConfig } from "./config.ts";
-
-/** As far as another protocol's part of the file is needed here. */
-interface Bridge {
-  readonly ports: readonly string[];
-  readonly vlans: ReadonlyMap<number, { readonly tagged: readonly string[]; readonly untagged: readonly string[] }>;
-}
-interface Bundle {
-  readonly name: string;
-}
-
-export function mlagOf(node: NodeConfig): MlagConfig | undefined {
-  return node["mlag"] as MlagConfig | undefined;
-}
-
-function bridgeOf(node: NodeConfig): Bridge | undefined {
-  return node["bridge"] as Bridge | undefined;
-}
+import {
+  bridgeOf,
+  bundlesOf,
+  consistencyItems,
+  type Mismatch,
+  mismatches,
+  mlagOf,
+  pathOf,
+  rangesOf,
+} from "./consistency.ts";
 
 /** Paths begin at the value under the key `mlag`. */
 export function check(config: MlagConfig, node: NodeConfig): readonly Problem[] {
@@ -34,19 +27,22 @@ export function check(config: MlagConfig, node: NodeConfig): readonly Problem[] 
   for (const [i, { port, id }] of members.entries()) {
     if (port === peerLink) say(["members", i, "port"], port, "another port than the peer link");
     else if (!ports.includes(port)) say(["members", i, "port"], port, `a port of the bridge (${listed})`);
-    else if (!bundlesOf(node).includes(port)) {
+    else if (!bundlesOf(node).some(({ name }) => name === port)) {
       // A host sends to both halves at once only when LACP tells it that they are one.
       say(["members", i, "port"], port, "a bundle under `lacp`");
     }
     if (members.findIndex((other) => other.port === port) !== i) say(["members", i, "port"], `${port} twice`, "once");
     if (members.findIndex((other) => other.id === id) !== i) say(["members", i, "id"], `${id} twice`, "once");
   }
+  for (const [i, port] of config.orphans.suspend.entries()) {
+    const path = ["orphans", "suspend", i];
+    if (port === peerLink) say(path, port, "another port than the peer link");
+    else if (members.some((member) => member.port === port)) say(path, port, "a port that is no member");
+    else if (!ports.includes(port)) say(path, port, `a port of the bridge (${listed})`);
+    if (config.orphans.suspend.indexOf(port) !== i) say(path, `${port} twice`, "once");
+  }
   checkKeepalive(config, ports, say);
   return problems;
-}
-
-function bundlesOf(node: NodeConfig): readonly string[] {
-  return ((node["lacp"] ?? []) as readonly Bundle[]).map(({ name }) => name);
 }
 
 function checkKeepalive(
@@ -82,16 +78,19 @@ export function compare(nodes: readonly NodeConfig[]): readonly Difference[] {
     if (config === undefined) continue;
     const pair = [...(pairs.get(config.domain) ?? []), node];
     pairs.set(config.domain, pair);
-    const say = (path: Problem["path"], message: string, warning = true) =>
-      differences.push({ node: node.node, path: ["mlag", ...path], message, warning });
+    const refuse = (path: Problem["path"], message: string) =>
+      differences.push({ node: node.node, path: ["mlag", ...path], message, warning: false });
     const [first] = pair;
     const other = first === undefined ? undefined : mlagOf(first);
     if (pair.length > 2) {
       const names = pair.slice(0, 2).map((one) => one.node);
-      say(["domain"], `found domain ${config.domain}, which ${names.join(" and ")} are already`, false);
+      refuse(["domain"], `found domain ${config.domain}, which ${names.join(" and ")} are already`);
     } else if (pair.length === 2 && first !== undefined && other !== undefined) {
-      against(config, other, first.node, say);
-      vlans(node, first, say);
+      reach(config, other, first.node, refuse);
+      for (const mismatch of mismatches(consistencyItems(node), consistencyItems(first))) {
+        const message = messageOf(mismatch, node, first);
+        differences.push({ node: node.node, path: pathOf(node, mismatch), message, warning: true });
+      }
     }
   }
   for (const [domain, pair] of pairs) {
@@ -103,58 +102,47 @@ export function compare(nodes: readonly NodeConfig[]): readonly Difference[] {
   return differences;
 }
 
-type Say = (path: Problem["path"], message: string, warning?: boolean) => void;
-
-function against(config: MlagConfig, other: MlagConfig, node: string, say: Say): void {
-  if (config.system !== other.system) {
-    say(["system"], `found ${config.system}, but ${node} has ${other.system}: to LACP they are two systems`);
-  }
-  if (config.systemPriority !== other.systemPriority) {
-    const theirs = `${node} has ${other.systemPriority}`;
-    say(["system-priority"], `found ${config.systemPriority}, but ${theirs}: to LACP they are two systems`);
-  }
-  if (config.split !== other.split) say(["split"], `found ${config.split}, but ${node} has ${other.split}`);
-  const durations: readonly (readonly [string, Duration, Duration])[] = [
-    ["restore-delay", config.restoreDelay, other.restoreDelay],
-    ["heartbeat", config.heartbeat, other.heartbeat],
-  ];
-  for (const [name, mine, theirs] of durations) {
-    if (mine === theirs) continue;
-    say([name], `found ${formatDuration(mine)}, but ${node} has ${formatDuration(theirs)}`);
-  }
-  for (const [i, { id, port }] of config.members.entries()) {
-    if (other.members.some((member) => member.id === id)) continue;
-    say(["members", i, "id"], `found ${id} (${port}), which ${node} does not have: its hosts are on one switch only`);
-  }
+/** Whether each peer's keepalive is for the other. */
+function reach(
+  config: MlagConfig,
+  other: MlagConfig,
+  node: string,
+  refuse: (path: Problem["path"], message: string) => void,
+): void {
   const [mine, theirs] = [config.keepalive, other.keepalive];
   if (mine.peer !== theirs.address.address) {
-    say(["keepalive", "peer"], `found ${mine.peer}, but ${node} has ${theirs.address.address}`, false);
+    refuse(["keepalive", "peer"], `found ${mine.peer}, but ${node} has ${theirs.address.address}`);
   }
   if (theirs.peer !== mine.address.address) {
-    say(["keepalive", "address"], `found ${mine.address.address}, but ${node} expects ${theirs.peer}`, false);
+    refuse(["keepalive", "address"], `found ${mine.address.address}, but ${node} expects ${theirs.peer}`);
   }
 }
 
-/** A VLAN that only one half carries reaches the host on half of its frames. */
-function vlans(node: NodeConfig, first: NodeConfig, say: Say): void {
-  const [mine, theirs] = [mlagOf(node), mlagOf(first)];
-  for (const [i, { id, port }] of (mine?.members ?? []).entries()) {
-    const there = theirs?.members.find((member) => member.id === id)?.port;
-    if (there === undefined) continue;
-    const [here, other] = [carried(bridgeOf(node), port), carried(bridgeOf(first), there)];
-    if (here === other) continue;
-    say(["members", i, "port"], `found ${port} in VLANs ${here}, but ${first.node} has ${there} in VLANs ${other}`);
+/** What differs, and what the running peers would do about it. */
+function messageOf(mismatch: Mismatch, node: NodeConfig, first: NodeConfig): string {
+  const { id, name, vlans, here, there } = mismatch;
+  const port = (of: NodeConfig) => mlagOf(of)?.members.find((member) => member.id === id)?.port;
+  if (name === "member") {
+    const lone = "its hosts are on one switch only";
+    return here === "none"
+      ? `found no M-LAG ${id}, which ${first.node} has (${port(first)}): ${lone}`
+      : `found ${id} (${port(node)}), which ${first.node} does not have: ${lone}`;
   }
-  const [here, there] = [carried(bridgeOf(node), mine?.peerLink), carried(bridgeOf(first), theirs?.peerLink)];
-  if (here !== there) say(["peer-link"], `found it in VLANs ${here}, but ${first.node} has it in VLANs ${there}`);
+  if (vlans.length === 0) return `found ${here}, but ${first.node} has ${there}${consequence(mismatch)}`;
+  const carried = (how: string) => (how === "none" ? "not at all" : how);
+  const which = name.startsWith("vrrp") ? `${name} in VLAN ${rangesOf(vlans)}` : `VLAN ${rangesOf(vlans)}`;
+  return `found ${which} ${carried(here)}, but ${first.node} has it ${carried(there)}${consequence(mismatch)}`;
 }
 
-/** The VLANs of a port as text: "1 untagged, 10, 20". */
-function carried(bridge: Bridge | undefined, port: string | undefined): string {
-  const names: string[] = [];
-  for (const [vid, { tagged, untagged }] of [...(bridge?.vlans ?? [])].sort(([a], [b]) => a - b)) {
-    if (port !== undefined && untagged.includes(port)) names.push(`${vid} untagged`);
-    else if (port !== undefined && tagged.includes(port)) names.push(String(vid));
+function consequence({ id, type }: Mismatch): string {
+  switch (type) {
+    case 1:
+      return id === 0
+        ? ": no member of the secondary will carry frames"
+        : `: the secondary's half of M-LAG ${id} will carry no frames`;
+    case "vlan":
+      return `: neither half of M-LAG ${id} will carry it`;
+    case 2:
+      return "";
   }
-  return names.length === 0 ? "none" : names.join(", ");
 }

@@ -5,13 +5,23 @@
  */
 import { after, type Instant, NEVER } from "../../src/core/time.ts";
 import type { GoodbyeCause, Item, PortStateItem } from "../iccp/events.ts";
+import { beginAgreement, heardItemsOf, settleAgreement, tellItems } from "./agreement.ts";
+import * as tables from "./audit.ts";
 import type { MlagReason } from "./events.ts";
-import { adopt, heardThere, tellAll } from "./macs.ts";
+import { acknowledged, noteEnd } from "./gate.ts";
+import { forgetGateways, gatewayDeadline, heardGateway, settleGateways } from "./gateway.ts";
+import { bearLoss, beginGrace, graceDeadline, graceIsOver, resume } from "./grace.ts";
+import { heardThere, judgeAgain } from "./macs.ts";
 import { halvesDeadline, NOBODY, settleHalves, shield, tellHalf } from "./members.ts";
+import { neighboursThere } from "./neighbours.ts";
+import { settleOrphans } from "./orphans.ts";
 import { assess, elect, outranks, situationDeadline, standAlone, tellRole } from "./roles.ts";
 import {
   type Half,
+  ISOLATION_KEPT,
+  type LinkWord,
   type MlagState,
+  note,
   type Partner,
   PENALTY,
   penaltyAt,
@@ -21,31 +31,56 @@ import {
   say,
   sooner,
 } from "./state.ts";
+import { countFrom } from "./tables.ts";
 
 export function start(state: MlagState, now: Instant): void {
+  if (state.running && state.leaving !== undefined) {
+    state.leaving = undefined;
+    note(state, "order", "command", now);
+    tellRole(state, false);
+    settle(state, now);
+  }
+  state.leaving = undefined;
   if (state.running) return;
   state.running = true;
   state.startedAt = now;
+  note(state, "start", "command", now);
+  countFrom(state.tables, now);
+  state.says.push({ type: "mlag.neighbours" });
   settle(state, now);
 }
 
-/** Leaves in an orderly way: the peer knows that it is alone, and does not need to find out. */
+/**
+ * Leaves in an orderly way: the peer knows that it is alone, and does not need to find out. Partners leave the members
+ * first; then nothing runs any more.
+ */
 export function leave(state: MlagState, cause: GoodbyeCause, now: Instant): void {
+  if (!state.running || state.leaving !== undefined) return;
   if (state.session) state.tells.push({ kind: "goodbye", cause });
-  state.running = false;
+  state.leaving = cause;
+  note(state, "order", "command", now);
+  // The peer takes over now, and not when the session ends.
+  tellRole(state, true);
   settle(state, now);
 }
 
 /** The port of the peer link. A session over a dead link is lost before its timers say so. */
 export function peerLinkChanged(state: MlagState, up: boolean, now: Instant): void {
+  if (up && !state.peerLink && !state.session) {
+    state.shieldUntil = after(now, ISOLATION_KEPT);
+    state.shieldAll = true;
+  }
   state.peerLink = up;
+  note(state, "peer-link", "link", now);
   if (!up) sessionLost(state, "peer-link-down", now);
   else settle(state, now);
 }
 
 export function sessionUp(state: MlagState, now: Instant): void {
-  if (state.session) sessionLost(state, "session-lost", now);
+  const resumed = resume(state, now);
+  if (state.session && !resumed) sessionLost(state, "session-lost", now);
   state.session = true;
+  state.shieldUntil = NEVER;
   state.epoch++;
   state.peerRole = undefined;
   state.synced = false;
@@ -55,24 +90,36 @@ export function sessionUp(state: MlagState, now: Instant): void {
   state.restoreAt = NEVER;
   for (const half of state.halves) {
     half.told = undefined;
+    // A peer that was restarted tells it anew; until then it is as it was.
+    if (resumed) continue;
     half.peer = undefined;
     half.peerAsks = false;
   }
-  say(state, { type: "mlag.session", up: true, epoch: state.epoch, reason: "hello" }, now);
-  state.says.push({ type: "mlag.learning", port: state.config.peerLink, learning: false });
+  beginAgreement(state);
+  note(state, "session", "iccp.session", now);
+  say(
+    state,
+    { type: "mlag.session", up: true, epoch: state.epoch, reason: resumed ? "restart" : "hello" },
+    now,
+    "session",
+  );
   tellRole(state, false);
+  forgetGateways(state);
   for (const half of state.halves) tellHalf(state, half);
-  tellAll(state);
+  tellItems(state);
+  tables.tellAll(state, now);
   settle(state, now);
 }
 
 export function sessionLost(state: MlagState, reason: MlagReason, now: Instant): void {
-  if (!state.session) {
+  if (!state.session || bearLoss(state, reason, now)) {
     settle(state, now);
     return;
   }
   state.session = false;
   state.lostAt = now;
+  state.shieldUntil = after(now, ISOLATION_KEPT);
+  state.shieldAll = false;
   state.heardAtLoss = state.keepalive;
   state.proven = false;
   state.penalty = penaltyAt(state, now) + PENALTY;
@@ -83,9 +130,10 @@ export function sessionLost(state: MlagState, reason: MlagReason, now: Instant):
     half.peerAsks = false;
   }
   const why = state.goodbye === undefined ? reason : "peer-goodbye";
-  say(state, { type: "mlag.session", up: false, epoch: state.epoch, reason: why }, now);
-  state.says.push({ type: "mlag.learning", port: state.config.peerLink, learning: true });
-  adopt(state);
+  note(state, "session", "iccp.session", now);
+  const from = why === "peer-link-down" ? "peer-link" : "session";
+  say(state, { type: "mlag.session", up: false, epoch: state.epoch, reason: why }, now, from);
+  tables.abandon(state);
   settle(state, now);
 }
 
@@ -97,13 +145,21 @@ export function heardItems(state: MlagState, items: readonly Item[], now: Instan
 
 function heardItem(state: MlagState, item: Item, now: Instant): void {
   switch (item.kind) {
+    case "peer":
+      state.foreign = item.dialect === "sonic";
+      break;
     case "role":
       state.peerRole = item;
+      // One that stays after all is no longer on its way.
+      if (item.role !== "none") state.goodbye = undefined;
       elect(state, now);
       if (state.role === "secondary" && item.role === "primary") state.lacpSystem = item.lacpSystem;
       break;
     case "portState":
       heardHalf(state, item);
+      break;
+    case "gateway":
+      heardGateway(state, item);
       break;
     case "isolate": {
       const half = state.halves.find(({ id }) => id === item.id);
@@ -117,19 +173,36 @@ function heardItem(state: MlagState, item: Item, now: Instant): void {
     }
     case "isolateAck": {
       const half = state.halves.find(({ id }) => id === item.id);
-      if (half === undefined || half.gate !== "asked" || half.request !== item.request || !item.isolated) break;
-      half.gate = "open";
-      half.gateUntil = NEVER;
+      if (half === undefined || half.request !== item.request || !item.isolated) break;
+      acknowledged(state, half, now);
       break;
     }
     case "macs":
-      heardThere(state, item.entries, now);
+      if (state.session) heardThere(state, item.entries, now);
+      break;
+    case "arps":
+    case "nds":
+      if (state.session) neighboursThere(state, item.entries);
+      break;
+    case "digests":
+      if (state.session) tables.heardDigests(state, item.entries, now);
+      break;
+    case "repair":
+      if (state.session) tables.repair(state, item);
+      break;
+    case "syncBegin":
+      tables.syncBegins(state);
       break;
     case "syncEnd":
+      tables.syncEnds(state, item, now);
       state.synced = true;
       break;
+    case "consistency":
+      heardItemsOf(state, item.entries);
+      break;
     case "goodbye":
-      state.goodbye = item.cause;
+      if (item.cause === "restart") beginGrace(state, now);
+      else state.goodbye = item.cause;
       break;
     default:
   }
@@ -139,6 +212,7 @@ function heardHalf(state: MlagState, item: PortStateItem): void {
   const half = state.halves.find(({ id }) => id === item.id);
   if (half === undefined) return;
   half.peer = item.state;
+  half.peerIsolation = { wanted: item.isolationWanted, installed: item.isolationInstalled };
   const { partnerSystem: system, partnerPriority: priority, partnerKey: key } = item;
   half.peerPartner = system === NOBODY ? undefined : { system, priority, key };
 }
@@ -152,15 +226,21 @@ export function keepaliveHeard(state: MlagState, sighting: Sighting, answers: bo
     say(state, { type: "mlag.keepalive", up: true, reason: "heard" }, now);
     if (state.degraded) alarmDegraded(state, false, now);
   }
-  if (answers && state.lostAt !== NEVER) state.proven = true;
+  if (answers && state.lostAt !== NEVER) {
+    if (!state.proven) say(state, { type: "mlag.keepalive", up: true, reason: "answered" }, now, "mlag.session");
+    state.proven = true;
+  }
   settle(state, now);
 }
 
 export function keepaliveLost(state: MlagState, reason: MlagReason, now: Instant): void {
   if (state.keepalive) {
     state.keepalive = false;
-    say(state, { type: "mlag.keepalive", up: false, reason }, now);
-    if (state.session) alarmDegraded(state, true, now);
+    note(state, "keepalive-link", "link", now);
+    const from = reason === "keepalive-link-down" ? "keepalive-link" : undefined;
+    say(state, { type: "mlag.keepalive", up: false, reason }, now, from);
+    // Of a peer that has said goodbye nothing is to be heard.
+    if (state.session && state.goodbye === undefined) alarmDegraded(state, true, now);
   }
   settle(state, now);
 }
@@ -177,7 +257,21 @@ export function memberChanged(state: MlagState, port: string, up: boolean, links
   if (half === undefined) return;
   half.up = up;
   half.links = links;
-  state.causes.set("lacp.bundle", { type: "lacp.bundle", at: now });
+  note(state, `lacp.bundle ${port}`, "lacp.bundle", now);
+  settle(state, now);
+}
+
+/** What LACP says of a link of a half. */
+export function linkChanged(state: MlagState, port: string, link: string, word: LinkWord, now: Instant): void {
+  const half = state.halves.find((one) => one.port === port);
+  if (half !== undefined && noteEnd(half, link, word)) settle(state, now);
+}
+
+/** The bundle of a half takes frames, or does so no more. */
+export function collectingChanged(state: MlagState, port: string, collects: boolean, now: Instant): void {
+  const half = state.halves.find((one) => one.port === port);
+  if (half === undefined) return;
+  half.collects = collects;
   settle(state, now);
 }
 
@@ -186,12 +280,13 @@ export function partnerChanged(state: MlagState, port: string, partner: Partner 
   if (half === undefined) return;
   half.partner = partner;
   half.told = undefined;
-  state.causes.set("lacp.partner", { type: "lacp.partner", at: now });
+  note(state, `lacp.partner ${port}`, "lacp.partner", now);
   settle(state, now);
 }
 
 /** Decides the roles anew, by service, priority and address alone. */
 export function preempt(state: MlagState, now: Instant): void {
+  note(state, "order", "command", now);
   tellRole(state, true);
   elect(state, now, true);
   settle(state, now);
@@ -199,6 +294,7 @@ export function preempt(state: MlagState, now: Instant): void {
 
 export function setMaintenance(state: MlagState, on: boolean, now: Instant): void {
   state.maintenance = on;
+  note(state, "order", "command", now);
   // Into maintenance it gives the role away; out of it, it has none to claim.
   tellRole(state, on);
   elect(state, now, on);
@@ -208,6 +304,7 @@ export function setMaintenance(state: MlagState, on: boolean, now: Instant): voi
 export function setStopped(state: MlagState, id: number, stopped: boolean, now: Instant): void {
   const half: Half | undefined = state.halves.find((one) => one.id === id);
   if (half !== undefined) half.stopped = stopped;
+  note(state, "order", "command", now);
   settle(state, now);
 }
 
@@ -215,6 +312,11 @@ export function setStopped(state: MlagState, id: number, stopped: boolean, now: 
 export function settle(state: MlagState, now: Instant): void {
   if (!state.running) {
     settleHalves(state, now);
+    settleGateways(state, now);
+    return;
+  }
+  if (graceIsOver(state, now)) {
+    sessionLost(state, "session-lost", now);
     return;
   }
   const before = state.situation;
@@ -223,7 +325,14 @@ export function settle(state: MlagState, now: Instant): void {
   if (state.situation === "silent") state.proven = false;
   if (state.situation !== before) alarmSplit(state, before, now);
   restore(state, now);
+  settleAgreement(state, now);
   settleHalves(state, now);
+  settleOrphans(state, now);
+  // All partners have left.
+  if (state.leaving !== undefined && state.halves.every(({ suspended }) => suspended)) state.running = false;
+  settleGateways(state, now);
+  judgeAgain(state);
+  tables.audit(state, now);
 }
 
 function alarmSplit(state: MlagState, before: MlagState["situation"], now: Instant): void {
@@ -265,5 +374,7 @@ function restore(state: MlagState, now: Instant): void {
 /** When something is due that no input will bring. */
 export function coreDeadline(state: MlagState): Instant {
   if (!state.running) return NEVER;
-  return sooner(state.restoreAt, sooner(situationDeadline(state), halvesDeadline(state)));
+  const waits = sooner(sooner(state.restoreAt, state.orphansAt), graceDeadline(state));
+  const own = sooner(sooner(waits, state.tables.auditAt), gatewayDeadline(state));
+  return sooner(own, sooner(situationDeadline(state), halvesDeadline(state)));
 }

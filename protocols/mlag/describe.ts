@@ -17,13 +17,30 @@ export function describe(event: Event): string | undefined {
       return `keepalive: ${said.up ? "up" : "down"} (${said.reason})`;
     case "mlag.member": {
       const halves = `here ${said.local ? "up" : "down"}, at the peer ${said.peer ? "up" : "down"}`;
-      return `M-LAG ${said.id} (${said.port}): ${said.state}, ${halves} (${said.reason})`;
+      return `M-LAG ${said.id} (${said.port}): ${said.state}, ${halves} (${said.reason}${about(said)})`;
+    }
+    case "mlag.orphan":
+      return `orphan ${said.port}: ${said.suspended ? "suspended" : "in service"} (${said.reason}${about(said)})`;
+    case "mlag.maintenance": {
+      const what = `maintenance (${said.of}) ${said.on ? "on" : "off"}`;
+      if (said.refused) return `${what} refused (${said.reason}): ${said.detail}`;
+      return said.detail === "" ? what : `${what}, by force: ${said.detail}`;
     }
     case "mlag.alarm":
       return `alarm ${said.alarm} ${said.active ? "raised" : "over"}: ${said.detail}`;
+    case "mlag.drift": {
+      const where = said.vlan === 0 ? said.table : `${said.table}, VLAN ${said.vlan}`;
+      return `shared table (${where}): ${said.entries} ${said.entries === 1 ? "entry" : "entries"} (${said.reason})`;
+    }
     case "mlag.drop":
       return `keepalive message dropped (${said.reason}), ${said.count} so far`;
     default:
       return undefined;
   }
+}
+
+/** ": both sides' values, until 12.5s". */
+function about({ detail, until }: { readonly detail?: string; readonly until?: number }): string {
+  const ends = until === undefined ? "" : `, until ${until / 1e6}s`;
+  return (detail === undefined ? "" : `: ${detail}`) + ends;
 }

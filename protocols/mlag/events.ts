@@ -1,5 +1,5 @@
 /** What the M-LAG machine says: to people and views, and to the machines of its node that carry out what it decides. */
-import type { Mac } from "../../src/core/addr.ts";
+import type { Ip, Mac } from "../../src/core/addr.ts";
 
 /** Every reason of this protocol; `docs/mlag-reasons.md` explains each. */
 export const MLAG_REASONS = [
@@ -10,6 +10,7 @@ export const MLAG_REASONS = [
   "peer-goodbye",
   "lower-priority",
   "lower-mac",
+  "by-address",
   "sticky",
   "preempted",
   "peer-alive",
@@ -17,6 +18,7 @@ export const MLAG_REASONS = [
   "split",
   "auto-recovery",
   "heard",
+  "answered",
   "keepalive-timeout",
   "keepalive-link-down",
   "local-up",
@@ -32,6 +34,17 @@ export const MLAG_REASONS = [
   "operator",
   "partner-mismatch",
   "duplicate-partner",
+  "digest-differs",
+  "count-differs",
+  "resent",
+  "consistency",
+  "leaving",
+  "restart",
+  "stalled",
+  "no-peer",
+  "no-keepalive",
+  "single-leg",
+  "slow-partner",
 ] as const;
 export type MlagReason = (typeof MLAG_REASONS)[number];
 
@@ -98,12 +111,55 @@ export interface MemberEvent extends Explained {
   readonly local: boolean;
   readonly peer: boolean;
   readonly state: MemberState;
+  /** What the reason is about, with both sides' values: the item, both hosts, the penalty. */
+  readonly detail?: string;
+  /** When a wait ends that time alone ends (microseconds). */
+  readonly until?: number;
 }
+
+/** Isolation of a half from the peer link: what is to be, what is, and what the peer says of its own. */
+export interface IsolationEvent {
+  readonly type: "mlag.isolation";
+  readonly id: number;
+  readonly port: string;
+  /** Because the peer's half carries, or is about to. */
+  readonly wanted: boolean;
+  readonly installed: "none" | "floods" | "all";
+  /** Whether the peer has been asked to keep frames from its half, and whether it said that it does. */
+  readonly asked: boolean;
+  readonly acknowledged: boolean;
+  readonly peerWanted: boolean;
+  readonly peerInstalled: boolean;
+}
+
+/** What became of an order to go into maintenance, or out of it. */
+export interface MaintenanceEvent extends Explained {
+  readonly type: "mlag.maintenance";
+  readonly on: boolean;
+  readonly of: "reboot" | "peer-link";
+  readonly refused: boolean;
+  /** Of a refusal: what speaks against it. Of an order by force: what spoke against it. */
+  readonly detail: string;
+}
+
+/** What the peers' files do not have in common, by what follows from it; see consistency.ts. */
+export type AgreementAlarm = "type-1-mismatch" | "vlan-mismatch" | "type-2-mismatch";
+
+/** Every alarm; those of `AgreementAlarm` among them. */
+export const MLAG_ALARMS = [
+  "split",
+  "degraded",
+  "type-1-mismatch",
+  "vlan-mismatch",
+  "type-2-mismatch",
+  "mac-flap",
+  "isolation-cap",
+] as const;
 
 /** Something that an operator has to see; `detail` has both sides' values. */
 export interface AlarmEvent {
   readonly type: "mlag.alarm";
-  readonly alarm: "split" | "degraded" | "type-2-mismatch" | "mac-flap" | "isolation-cap";
+  readonly alarm: (typeof MLAG_ALARMS)[number];
   readonly active: boolean;
   readonly detail: string;
 }
@@ -116,7 +172,27 @@ export interface DropEvent {
   readonly count: number;
 }
 
-export type Reported = SessionEvent | RoleEvent | KeepaliveEvent | MemberEvent | AlarmEvent;
+/**
+ * An audit, or the end of a synchronisation, has found that a table here is not what the peer has said; or what was wrong
+ * has been said anew (`resent`). `entries`: how many at least, or were corrected. VLAN 0: the whole table.
+ */
+export interface DriftEvent extends Explained {
+  readonly type: "mlag.drift";
+  readonly table: "mac" | "arp" | "nd";
+  readonly vlan: number;
+  readonly entries: number;
+}
+
+export type Reported =
+  | SessionEvent
+  | RoleEvent
+  | KeepaliveEvent
+  | MemberEvent
+  | AlarmEvent
+  | IsolationEvent
+  | MaintenanceEvent
+  | OrphanEvent
+  | DriftEvent;
 
 // --- to lacp ---
 
@@ -187,11 +263,80 @@ export interface BridgeMac {
   readonly present: boolean;
 }
 
+/** The VLANs that a member's port is not to carry although its file says so; a later list replaces the earlier. */
+export interface BridgeVlans {
+  readonly type: "mlag.vlans";
+  readonly port: string;
+  readonly excluded: readonly number[];
+}
+
+/** To people as to the bridge: an orphan port is out of service, nothing passes in either direction; or is back. */
+export interface OrphanEvent extends Explained {
+  readonly type: "mlag.orphan";
+  readonly port: string;
+  readonly suspended: boolean;
+  /** When it returns, once that is known (microseconds). */
+  readonly until?: number;
+}
+
 /** The peer is gone: what only it knew is kept as if heard now, and ages from here on. */
 export interface BridgeAdopt {
   readonly type: "mlag.adopt";
 }
 
-export type ToBridge = BridgeIsolate | BridgeLearning | BridgeRedirect | BridgeMac | BridgeAdopt;
+/** The peer has said all that it has: what else is behind the port to it is nobody's. */
+export interface BridgeSweep {
+  readonly type: "mlag.sweep";
+  readonly port: string;
+}
+
+// --- to ip ---
+
+/** From here on this machine wants to hear `ip.neighbour`. */
+export interface NeighboursWanted {
+  readonly type: "mlag.neighbours";
+}
+
+/** The peer has, or no longer has, heard from a neighbour in a VLAN. */
+export interface PeerNeighbour {
+  readonly type: "mlag.neighbour";
+  /** The routed port: "vlan10". */
+  readonly port: string;
+  readonly address: Ip;
+  readonly mac: Mac;
+  readonly present: boolean;
+}
+
+// --- to bridge and ip ---
+
+/**
+ * Under which MACs this switch routes, beside the interface's: its own, as master of virtual routers, and those that
+ * it shares with its peer. What came for a shared one and is for the peer itself it sends on as it came. One for each
+ * routed port; a later one replaces the earlier whole.
+ */
+export interface Gateway {
+  readonly type: "mlag.gateway";
+  /** The routed port: "vlan10". */
+  readonly port: string;
+  /** What comes from here is the peer's to have decided: it is never taken. */
+  readonly peerLink: string;
+  readonly own: readonly Mac[];
+  /** Shared; none of `own`. */
+  readonly macs: readonly Mac[];
+  /** All that the peer takes packets for in this VLAN. */
+  readonly addresses: readonly Ip[];
+}
+
+export type ToBridge =
+  | BridgeIsolate
+  | BridgeLearning
+  | BridgeRedirect
+  | BridgeMac
+  | BridgeAdopt
+  | BridgeSweep
+  | Gateway
+  | BridgeVlans
+  | OrphanEvent;
+export type ToIp = NeighboursWanted | PeerNeighbour | Gateway;
 export type ToLacp = LacpSystem | LacpHold | LacpSuspend;
-export type MlagEvent = Reported | DropEvent | ToBridge | ToLacp;
+export type MlagEvent = Reported | DropEvent | ToBridge | ToIp | ToLacp;

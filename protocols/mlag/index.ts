@@ -3,7 +3,11 @@ import { mount } from "../../src/core/machine.ts";
 import type { Protocol } from "../../src/node/protocol.ts";
 import { check, compare } from "./check.ts";
 import { type MlagConfig, mlagCommand, mlagSchema } from "./config.ts";
+import { consistencyItems } from "./consistency.ts";
 import { describe } from "./describe.ts";
+import { expect } from "./expect.ts";
+import { explain } from "./explain.ts";
+import { invariants } from "./invariants.ts";
 import { mlag } from "./machine.ts";
 import { withInterfaces } from "./session.ts";
 
@@ -15,8 +19,11 @@ export const mlagProtocol: Protocol<MlagConfig> = {
   schema: mlagSchema,
   command: mlagCommand,
   complete: withInterfaces,
-  mount: (config, _node, env) => [mount(mlag, config, env)],
+  mount: (config, node, env) => [mount(mlag, { ...config, items: consistencyItems(node) }, env)],
   check,
   compare,
   describe,
+  explain,
+  expect,
+  invariants,
 };

@@ -170,7 +170,9 @@ function isFresh(core: MlagState, path: KeepaliveState, message: Keepalive, now:
     return false;
   }
   if (message.kind === "answer" && challenge !== undefined && message.nonce === challenge) return true;
-  lose(core, path, "keepalive-stale", now);
+  // The first of a new life is no cause for alarm: who does not answer is.
+  if (challenge === undefined) count(path, "keepalive-stale", now);
+  else lose(core, path, "keepalive-stale", now);
   if (path.open && now >= path.challengeAt) {
     path.challenge ??= hex32(next32(path.rng)) + hex32(next32(path.rng));
     path.challengeAt = after(now, PROBE_INTERVAL);
@@ -181,9 +183,7 @@ function isFresh(core: MlagState, path: KeepaliveState, message: Keepalive, now:
 
 /** Counts a message that is not acted on; said at most once a second and reason. */
 export function lose(core: MlagState, path: KeepaliveState, reason: KeepaliveDropReason, now: Instant): void {
-  const drop = path.drops.get(reason) ?? { count: 0, quietUntil: now };
-  path.drops.set(reason, drop);
-  drop.count++;
+  const drop = count(path, reason, now);
   if (now < drop.quietUntil) return;
   drop.quietUntil = after(now, QUIET);
   core.says.push({ type: "mlag.drop", reason, count: drop.count });
@@ -192,4 +192,11 @@ export function lose(core: MlagState, path: KeepaliveState, reason: KeepaliveDro
 export function keepaliveDeadline(core: MlagState, path: KeepaliveState): Instant {
   const silence = core.keepalive ? after(core.heardAt, core.config.keepalive.timeout) : NEVER;
   return path.open ? sooner(silence, sooner(path.helloAt, path.probeAt)) : silence;
+}
+
+function count({ drops }: KeepaliveState, reason: KeepaliveDropReason, now: Instant): Drop {
+  const drop = drops.get(reason) ?? { count: 0, quietUntil: now };
+  drops.set(reason, drop);
+  drop.count++;
+  return drop;
 }

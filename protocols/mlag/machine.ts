@@ -2,17 +2,21 @@
 import type { Mac } from "../../src/core/addr.ts";
 import type { Frame } from "../../src/core/frame.ts";
 import type { Env, Input, Machine, Output, Port } from "../../src/core/machine.ts";
-import type { Instant } from "../../src/core/time.ts";
+import { after, type Instant, NEVER } from "../../src/core/time.ts";
 import type { MacEvent } from "../bridge/events.ts";
 import { type IccpSession, iccpPort, itemsFrame, itemsOf } from "../iccp/events.ts";
 import { decodeIp, type IpPacket, ipPacket, NETWORK_CONTROL, PROTOCOL } from "../ip/codec.ts";
-import { factsOf, IP_PORT, type IpAddresses, packetFrame } from "../ip/events.ts";
-import type { LacpBundleEvent, LacpPartnerEvent } from "../lacp/events.ts";
+import { factsOf, IP_PORT, type IpAddresses, type IpNeighbour, type IpVirtual, packetFrame } from "../ip/events.ts";
+import { STATE } from "../lacp/codec.ts";
+import type { LacpBundleEvent, LacpCollectingEvent, LacpPartnerEvent, LacpPortEvent } from "../lacp/events.ts";
 import { decodeUdp, encodeUdp, UDP_HEADER } from "../udp/codec.ts";
+import type { VrrpStateEvent } from "../vrrp/events.ts";
 import { encodeKeepalive, KEEPALIVE_PORT, type Keepalive } from "./codec.ts";
 import type { MlagCommand, MlagConfig } from "./config.ts";
 import * as core from "./core.ts";
 import type { MlagEvent, MlagReason } from "./events.ts";
+import * as gateway from "./gateway.ts";
+import { announceRestart, demote, patience } from "./grace.ts";
 import {
   type KeepaliveState,
   keepaliveDeadline,
@@ -23,7 +27,9 @@ import {
   tick,
 } from "./keepalive.ts";
 import { heardHere, ownAddress } from "./macs.ts";
-import { initialState, type MlagState, sooner } from "./state.ts";
+import { orderMaintenance, partnerRate } from "./maintenance.ts";
+import { heardNeighbour, offerAgain, vlanOf } from "./neighbours.ts";
+import { initialState, type LinkWord, type MlagState, note, sooner } from "./state.ts";
 
 /** The name of the session, for `iccpPort` and `tcpPort`. */
 export const SESSION = "mlag";
@@ -38,21 +44,49 @@ export interface MlagMachineState {
   sessionUp: boolean;
   /** The keepalive's port has carrier. */
   keepaliveUp: boolean;
+  /** When a timer is due, as of the last input. */
+  due: Instant;
   /** Of each interface of the switch, its VLAN and the address that the peer has been told. */
   readonly interfaces: Map<string, { readonly vlan: number; readonly mac: Mac }>;
 }
 
-type Heard = MacEvent | IccpSession | LacpBundleEvent | LacpPartnerEvent | IpAddresses;
+type Heard =
+  | MacEvent
+  | IccpSession
+  | LacpBundleEvent
+  | LacpCollectingEvent
+  | LacpPartnerEvent
+  | LacpPortEvent
+  | IpAddresses
+  | IpVirtual
+  | IpNeighbour
+  | VrrpStateEvent;
 
 export const mlag: Machine<MlagConfig, MlagMachineState, MlagCommand, MlagEvent, Heard> = {
   name: "mlag",
-  hears: ["mac.learned", "mac.moved", "mac.aged", "lacp.bundle", "lacp.partner", "ip.addresses"],
+  hears: [
+    "mac.learned",
+    "mac.moved",
+    "mac.aged",
+    "lacp.bundle",
+    "lacp.collecting",
+    "lacp.partner",
+    "lacp.port",
+    "ip.addresses",
+    "ip.virtual",
+    "ip.neighbour",
+    "vrrp.state",
+  ],
   ports: ({ peerLink, keepalive }) => ({ uses: [peerLink, keepalive.port, iccpPort(SESSION), IP_PORT] }),
   init,
   claims: (state, port, frame) => port === state.session || (port === state.ip && isKeepalive(state, frame)),
   step,
-  deadline: ({ core: state, path }) => sooner(core.coreDeadline(state), keepaliveDeadline(state, path)),
+  deadline,
 };
+
+function deadline({ core: state, path }: MlagMachineState): Instant {
+  return sooner(core.coreDeadline(state), keepaliveDeadline(state, path));
+}
 
 function init(config: MlagConfig, env: Env): MlagMachineState {
   return {
@@ -65,6 +99,7 @@ function init(config: MlagConfig, env: Env): MlagMachineState {
     sessionUp: false,
     keepaliveUp: false,
     interfaces: new Map(),
+    due: NEVER,
   };
 }
 
@@ -74,6 +109,8 @@ export function systemMac(env: Env): Mac {
 }
 
 function step(state: MlagMachineState, input: Input<MlagCommand, Heard>, now: Instant): readonly Output<MlagEvent>[] {
+  const { running } = state.core;
+  if (now > after(state.due, patience(state.core.config))) standstill(state, now);
   switch (input.kind) {
     case "frame":
       if (input.port === state.session) core.heardItems(state.core, itemsOf(input.frame), now);
@@ -84,7 +121,6 @@ function step(state: MlagMachineState, input: Input<MlagCommand, Heard>, now: In
       break;
     case "command":
       order(state.core, input.command, now);
-      if (input.command.verb === "start" || input.command.verb === "stop") path(state, now);
       break;
     case "heard":
       hear(state, input.event, now);
@@ -92,8 +128,16 @@ function step(state: MlagMachineState, input: Input<MlagCommand, Heard>, now: In
     case "timer":
       core.settle(state.core, now);
   }
+  if (state.core.running !== running) path(state, now);
   tick(state.core, state.path, now);
+  state.due = deadline(state);
   return outputs(state);
+}
+
+/** A timer is seen to so late that the node itself must have stood still. */
+function standstill(state: MlagMachineState, now: Instant): void {
+  note(state.core, "stall", "node.stall", now);
+  demote(state.core, now);
 }
 
 function path({ core: state, path: keepalive, keepaliveUp }: MlagMachineState, now: Instant): void {
@@ -112,7 +156,13 @@ function order(state: MlagState, command: MlagCommand, now: Instant): void {
       core.preempt(state, now);
       break;
     case "maintenance":
-      core.setMaintenance(state, command.on, now);
+      orderMaintenance(state, command, now);
+      break;
+    case "leave":
+      core.leave(state, command.cause, now);
+      break;
+    case "restart":
+      announceRestart(state, now);
       break;
     case "suspend":
     case "restore":
@@ -144,20 +194,56 @@ function hear(state: MlagMachineState, event: Heard, now: Instant): void {
     case "lacp.bundle":
       core.memberChanged(state.core, event.bundle, event.up, event.members, now);
       break;
+    case "lacp.port":
+      partnerRate(state.core, event.bundle, event.port, isSlow(event));
+      core.linkChanged(state.core, event.bundle, event.port, linkWord(event), now);
+      break;
+    case "lacp.collecting":
+      core.collectingChanged(state.core, event.bundle, event.collecting, now);
+      break;
     case "lacp.partner": {
       const { system, priority = 0, key = 0 } = event;
       core.partnerChanged(state.core, event.bundle, system === undefined ? undefined : { system, priority, key }, now);
       break;
     }
     case "ip.addresses":
-      hearInterface(state, event);
+      hearInterface(state, event, now);
+      break;
+    case "ip.virtual":
+      gateway.hearVirtual(state.core, event);
+      core.settle(state.core, now);
+      break;
+    case "ip.neighbour":
+      heardNeighbour(state.core, event);
+      break;
+    case "vrrp.state":
+      gateway.hearRouter(state.core, event);
+      core.settle(state.core, now);
   }
 }
 
+/** Synchronization, bit 3 of the state: IEEE 802.1AX §6.4.2.3. */
+const IN_SYNC = 0x08;
+
+function linkWord({ receive, partner, fallback }: LacpPortEvent): LinkWord {
+  if (fallback !== undefined) return fallback;
+  if (receive !== "current") return "silent";
+  return (Number(partner.state) & IN_SYNC) === 0 ? "heard" : "in-sync";
+}
+
+/** Whether a partner is there, and asks for LACPDUs every 30 s only. */
+function isSlow({ receive, partner }: LacpPortEvent): boolean {
+  return receive === "current" && (Number(partner.state) & STATE.shortTimeout) === 0;
+}
+
 /** The switch's own address in a VLAN: the peer is not to flood what is for it. */
-function hearInterface(state: MlagMachineState, { port, mac }: IpAddresses): void {
-  const vlan = Number(/^vlan(\d+)$/.exec(port)?.[1] ?? Number.NaN);
-  if (Number.isNaN(vlan)) return;
+function hearInterface(state: MlagMachineState, event: IpAddresses, now: Instant): void {
+  const { port, mac } = event;
+  const vlan = vlanOf(port);
+  if (vlan === undefined) return;
+  if (event.up) offerAgain(state.core, vlan);
+  gateway.hearInterface(state.core, vlan, event);
+  core.settle(state.core, now);
   const known = state.interfaces.get(port);
   if (known?.mac === mac) return;
   if (known !== undefined) ownAddress(state.core, known.vlan, known.mac, false);

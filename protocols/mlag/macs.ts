@@ -1,15 +1,16 @@
 /**
- * Stations: each peer tells the other what it has heard, and both tables are equal. An entry is gone when both have aged it.
- * Of two words about one station the one with the higher sequence is right; of equal ones the primary's.
+ * Stations: each peer tells the other what it has heard, and holds what the other has told. From the two claims on a station
+ * both conclude the same: claims on one M-LAG stand together, and the entry is gone when both have aged it; else the
+ * switch's own address is right against what was heard, the newer word against the older, and of equal ones the primary's.
+ * Whoever is wrong takes his word back and places the station where the other has it.
  */
 import type { Mac } from "../../src/core/addr.ts";
 import { type Instant, sec } from "../../src/core/time.ts";
 import type { MacEvent } from "../bridge/events.ts";
 import type { MacItem } from "../iccp/events.ts";
-import { type MacRecord, type MlagState, say } from "./state.ts";
+import { type MlagState, say } from "./state.ts";
+import { hashOf, MAX_MACS, type MacClaim, type MacRecord, newer, stamp, witness } from "./tables.ts";
 
-/** Entries that the pair shares; more stay with the switch that heard them. */
-export const MAX_MACS = 262_144;
 /** So many moves of one station in FLAP_TIME are an alarm: there is a loop, or an address twice. */
 const FLAP_MOVES = 5;
 const FLAP_TIME = sec(10);
@@ -28,140 +29,178 @@ function portOf(state: MlagState, id: number): string {
   return (id === 0 ? undefined : state.halves.find((half) => half.id === id)?.port) ?? state.config.peerLink;
 }
 
-function stamp(state: MlagState): number {
-  state.sequence = (state.sequence + 1) >>> 0;
-  return state.sequence;
+function entryFor({ tables: { mac: table } }: MlagState, vlan: number, mac: Mac): MacRecord {
+  const key = keyOf(vlan, mac);
+  const known = table.entries.get(key);
+  if (known !== undefined) return known;
+  const none = { mine: undefined, theirs: undefined, placed: undefined, lent: undefined };
+  const entry: MacRecord = { vlan, mac, hash: hashOf(key), ...none, round: 0, moves: [] };
+  table.entries.set(key, entry);
+  return entry;
 }
 
 /** What the bridge of this node has heard, or not heard for the ageing time. */
 export function heardHere(state: MlagState, event: MacEvent, now: Instant): void {
-  const { vlan, mac, port, origin } = event;
-  if (origin !== "local") return;
-  const key = keyOf(vlan, mac);
-  const known = state.macs.get(key);
-  if (event.type === "mac.aged" || port === state.config.peerLink) {
-    if (known?.local === true && !known.permanent) forget(state, key, known);
+  const { vlan, mac, port, origin, type } = event;
+  const known = state.tables.mac.entries.get(keyOf(vlan, mac));
+  if (type === "mac.aged" || (origin === "local" && port === state.config.peerLink)) {
+    // What the peer took back was not this node's word.
+    if (event.reason === "peer-aged" || known === undefined) return;
+    known.lent = undefined;
+    if (known.mine?.permanent !== true) revise(state, known, undefined, known.theirs);
     return;
   }
+  if (origin !== "local") return;
   const id = idOf(state, port);
-  if (event.type === "mac.moved" && known !== undefined) noteMove(state, known, now);
-  note(state, { vlan, mac, id, permanent: false }, known);
+  const moved = type === "mac.moved";
+  if (known !== undefined && moved) noteMove(state, known, now);
+  if (known?.mine !== undefined && known.mine.id === id && !moved) return;
+  if (known?.mine === undefined && state.tables.mac.mine >= MAX_MACS) return;
+  const entry = known ?? entryFor(state, vlan, mac);
+  // The bridge takes over what the peer had in the instant of the loss: nobody has heard the station since.
+  const lent = now === state.lostAt ? entry.lent : undefined;
+  entry.lent = undefined;
+  // Behind another port than the peer said, the bridge has dropped what the peer said.
+  if (id === 0 || entry.theirs?.id !== id) entry.placed = undefined;
+  revise(state, entry, { id, permanent: false, sequence: lent ?? stamp(state.tables) }, entry.theirs);
 }
 
 /** An address of this switch itself: an interface of the VLAN. */
 export function ownAddress(state: MlagState, vlan: number, mac: Mac, present: boolean): void {
-  const key = keyOf(vlan, mac);
-  const known = state.macs.get(key);
-  if (present) {
-    if (known?.permanent !== true || !known.local) note(state, { vlan, mac, id: 0, permanent: true }, known);
-  } else if (known?.local === true) forget(state, key, known);
-}
-
-function note(
-  state: MlagState,
-  { vlan, mac, id, permanent }: Pick<MacRecord, "vlan" | "mac" | "id" | "permanent">,
-  known: MacRecord | undefined,
-): void {
-  if (known === undefined && state.macs.size >= MAX_MACS) return;
-  // Behind another port than before, what the peer has is out of date: it hears so by this word.
-  const peer = known?.peer === true && known.id === id && id !== 0;
-  const record = { vlan, mac, id, local: true, peer, permanent, sequence: stamp(state), moves: known?.moves ?? [] };
-  state.macs.set(keyOf(vlan, mac), record);
-  tell(state, record);
-}
-
-function forget(state: MlagState, key: string, record: MacRecord): void {
-  record.local = false;
-  record.sequence = stamp(state);
-  tell(state, record);
-  if (!record.peer) state.macs.delete(key);
-}
-
-function noteMove(state: MlagState, record: MacRecord, now: Instant): void {
-  record.moves = [...record.moves.filter((at) => now - at < FLAP_TIME), now];
-  if (record.moves.length !== FLAP_MOVES) return;
-  const detail = `${record.mac} in VLAN ${record.vlan} has moved ${FLAP_MOVES} times in 10 s`;
-  say(state, { type: "mlag.alarm", alarm: "mac-flap", active: true, detail }, now);
-}
-
-function itemOf({ vlan, mac, id, sequence, local, permanent }: MacRecord): MacItem {
-  return { vlan, mac, id, sequence, present: local, permanent };
-}
-
-function tell(state: MlagState, record: MacRecord): void {
-  if (!state.session) return;
-  const last = state.tells.at(-1);
-  // What one input has led to goes in one list.
-  if (last?.kind === "macs")
-    state.tells[state.tells.length - 1] = { kind: "macs", entries: [...last.entries, itemOf(record)] };
-  else state.tells.push({ kind: "macs", entries: [itemOf(record)] });
-}
-
-/** All that this switch has heard, for a peer that has just come. */
-export function tellAll(state: MlagState): void {
-  const entries = [...state.macs.values()].filter(({ local }) => local).map(itemOf);
-  const sync = state.epoch;
-  state.tells.push({ kind: "syncBegin", sync });
-  if (entries.length > 0) state.tells.push({ kind: "macs", entries });
-  state.tells.push({ kind: "syncEnd", sync, macs: entries.length, arps: 0, nds: 0 });
+  const known = state.tables.mac.entries.get(keyOf(vlan, mac));
+  if (present && known?.mine?.permanent !== true) {
+    const entry = known ?? entryFor(state, vlan, mac);
+    revise(state, entry, { id: 0, permanent: true, sequence: stamp(state.tables) }, entry.theirs);
+  } else if (!present && known !== undefined) {
+    revise(state, known, undefined, known.theirs);
+  }
 }
 
 /** What the peer has heard. */
 export function heardThere(state: MlagState, entries: readonly MacItem[], now: Instant): void {
-  for (const item of entries) {
-    if (newer(item.sequence, state.sequence)) state.sequence = item.sequence;
-    if (item.present) placed(state, item, now);
-    else withdrawn(state, item);
+  const { tables } = state;
+  for (const { vlan, mac, id, sequence, present, permanent } of entries) {
+    witness(tables, sequence);
+    const known = tables.mac.entries.get(keyOf(vlan, mac));
+    if (tables.sync !== undefined) noteSync(state, known?.theirs, { id, permanent, sequence });
+    if (!present) {
+      if (known !== undefined) revise(state, known, known.mine, undefined);
+      continue;
+    }
+    if (known?.theirs === undefined && tables.mac.theirs >= MAX_MACS) continue;
+    const entry = known ?? entryFor(state, vlan, mac);
+    const before = entry.mine;
+    entry.round = tables.round;
+    revise(state, entry, before, { id, permanent, sequence });
+    if (before !== undefined && entry.mine === undefined) noteMove(state, entry, now);
   }
 }
 
-/** Sequence numbers of 32 bits, compared as RFC 1982 does. */
-function newer(a: number, b: number): boolean {
-  return ((a - b) | 0) > 0;
+function noteSync({ tables: { sync } }: MlagState, known: MacClaim | undefined, said: MacClaim): void {
+  if (sync === undefined) return;
+  sync.heard.mac++;
+  const same = known?.id === said.id && known.permanent === said.permanent && known.sequence === said.sequence;
+  if (!same) sync.changed++;
 }
 
-function placed(state: MlagState, item: MacItem, now: Instant): void {
-  const { vlan, mac, id, sequence } = item;
-  const key = keyOf(vlan, mac);
-  const known = state.macs.get(key);
-  const port = portOf(state, id);
-  const same = known !== undefined && known.id === id && id !== 0 && port !== state.config.peerLink;
-  if (known?.local === true && !same) {
-    const theirs = known.sequence === sequence ? state.role === "secondary" : newer(sequence, known.sequence);
-    if (!theirs || known.permanent) return;
-    noteMove(state, known, now);
+/** Takes both claims in, judges between them, tells the bridge and the peer, and forgets an entry that nobody has. */
+function revise(state: MlagState, entry: MacRecord, mine: MacClaim | undefined, theirs: MacClaim | undefined): void {
+  const { mac: table } = state.tables;
+  const told = entry.mine;
+  table.theirs += Number(theirs !== undefined) - Number(entry.theirs !== undefined);
+  entry.theirs = theirs;
+  entry.mine = mine;
+  let port: string | undefined;
+  if (theirs !== undefined) {
+    const together = mine !== undefined && mine.id === theirs.id && mine.id !== 0 && !mine.permanent;
+    const right = mine === undefined || together || theirsIsRight(state, mine, theirs);
+    if (right) port = portOf(state, theirs.id);
+    if (right && !together) entry.mine = undefined;
   }
-  if (known === undefined && state.macs.size >= MAX_MACS) return;
-  const latest = known === undefined || newer(sequence, known.sequence) ? sequence : known.sequence;
-  state.macs.set(key, {
-    vlan,
-    mac,
-    id,
-    local: same && known.local,
-    peer: true,
-    permanent: false,
-    sequence: latest,
-    moves: known?.moves ?? [],
-  });
-  state.says.push({ type: "mlag.mac", vlan, mac, port, present: true });
+  table.mine += Number(entry.mine !== undefined) - Number(told !== undefined);
+  if (port !== entry.placed || (mine !== undefined && entry.mine === undefined)) place(state, entry, port);
+  if (entry.mine !== told) tell(state, entry, told);
+  if (entry.mine === undefined && theirs === undefined && entry.lent === undefined) {
+    table.entries.delete(keyOf(entry.vlan, entry.mac));
+  }
 }
 
-function withdrawn(state: MlagState, { vlan, mac, sequence }: MacItem): void {
-  const key = keyOf(vlan, mac);
-  const known = state.macs.get(key);
-  if (known === undefined || !known.peer) return;
-  // An older word than that which placed it: it was on its way while the station came back.
-  if (!known.local && newer(known.sequence, sequence)) return;
-  known.peer = false;
-  if (!known.local) state.macs.delete(key);
-  state.says.push({ type: "mlag.mac", vlan, mac, port: portOf(state, known.id), present: false });
+function theirsIsRight({ role }: MlagState, mine: MacClaim, theirs: MacClaim): boolean {
+  if (mine.permanent || theirs.permanent) return !mine.permanent;
+  return mine.sequence === theirs.sequence ? role === "secondary" : newer(theirs.sequence, mine.sequence);
+}
+
+function place(state: MlagState, entry: MacRecord, port: string | undefined): void {
+  const { vlan, mac, placed } = entry;
+  entry.placed = port;
+  const where = port ?? placed;
+  if (where !== undefined) state.says.push({ type: "mlag.mac", vlan, mac, port: where, present: port !== undefined });
+}
+
+/** Roles decide between words of equal sequence: what was undecided, or decided by another role, is judged anew. */
+export function judgeAgain(state: MlagState): void {
+  const { tables, role } = state;
+  if (tables.judgedAs === role) return;
+  tables.judgedAs = role;
+  for (const entry of [...tables.mac.entries.values()]) {
+    const { mine, theirs } = entry;
+    if (mine !== undefined && theirs !== undefined && mine.sequence === theirs.sequence) {
+      revise(state, entry, mine, theirs);
+    }
+  }
+}
+
+function noteMove(state: MlagState, entry: MacRecord, now: Instant): void {
+  entry.moves = [...entry.moves.filter((at) => now - at < FLAP_TIME), now];
+  if (entry.moves.length !== FLAP_MOVES) return;
+  const detail = `${entry.mac} in VLAN ${entry.vlan} has moved ${FLAP_MOVES} times in 10 s`;
+  say(state, { type: "mlag.alarm", alarm: "mac-flap", active: true, detail }, now);
+}
+
+/** @param told what the peer was told before */
+function tell(state: MlagState, entry: MacRecord, told: MacClaim | undefined): void {
+  if (!state.session) return;
+  const { tables, tells } = state;
+  const item = itemOf(state, entry, told?.id ?? 0);
+  const { list } = tables;
+  // What one input has led to goes in one list.
+  if (list?.item.kind === "macs" && tells.at(-1) === list.item) {
+    list.entries.push(item);
+    return;
+  }
+  const entries = [item];
+  tables.list = { item: { kind: "macs", entries }, entries };
+  tells.push(tables.list.item);
+}
+
+/** What this node says of a station; of one that it no longer has, where it was. */
+export function itemOf(state: MlagState, { vlan, mac, mine }: MacRecord, was: number): MacItem {
+  if (mine !== undefined) return { vlan, mac, ...mine, present: true };
+  return { vlan, mac, id: was, permanent: false, sequence: stamp(state.tables), present: false };
+}
+
+/** The peer does not have the station, whatever it has said before. */
+export function sweepMac(state: MlagState, entry: MacRecord): void {
+  revise(state, entry, entry.mine, undefined);
 }
 
 /** The peer is gone: the bridge takes over what only the peer had, and says so station by station. */
 export function adopt(state: MlagState): void {
-  for (const [key, record] of state.macs) {
-    record.peer = false;
-    if (!record.local) state.macs.delete(key);
+  const { mac: table } = state.tables;
+  for (const entry of table.entries.values()) {
+    entry.lent = entry.mine === undefined ? entry.theirs?.sequence : undefined;
+    entry.theirs = undefined;
+    entry.placed = undefined;
   }
+  table.theirs = 0;
   state.says.push({ type: "mlag.adopt" });
+}
+
+/** Before a new session: what the bridge has not taken over is nobody's. */
+export function discardLent(state: MlagState): void {
+  const { entries } = state.tables.mac;
+  for (const [key, entry] of entries) {
+    entry.lent = undefined;
+    if (entry.mine === undefined && entry.theirs === undefined) entries.delete(key);
+  }
 }

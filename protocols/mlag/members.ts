@@ -1,18 +1,13 @@
 /** What becomes of each half: service, hold, drain, suspension; isolation and detour at the bridge. */
 import { after, type Instant, NEVER } from "../../src/core/time.ts";
 import type { PortStateItem } from "../iccp/events.ts";
-import type { MemberState, MlagReason } from "./events.ts";
+import { disagreement } from "./agreement.ts";
+import type { MlagReason } from "./events.ts";
+import { gate, isGated, yields } from "./gate.ts";
+import { comparePartners, mismatched } from "./partners.ts";
+import { report, twinOf } from "./report.ts";
 import { outranks } from "./roles.ts";
-import {
-  type Half,
-  ISOLATION_CAP,
-  ISOLATION_KEPT,
-  type MlagState,
-  type Partner,
-  portOffsetOf,
-  say,
-  sooner,
-} from "./state.ts";
+import { type Half, type MlagState, type Partner, portOffsetOf, sooner } from "./state.ts";
 
 interface Wish {
   readonly is: "serve" | "hold" | "suspend";
@@ -23,13 +18,15 @@ interface Wish {
 export function settleHalves(state: MlagState, now: Instant): void {
   for (const half of state.halves) {
     identify(state, half);
+    comparePartners(half, now);
     const wish = wishFor(state, half);
-    gate(state, half, wish, now);
+    gate(state, half, wish.is === "serve" || wish.reason === "isolation-pending", now);
     obey(state, half, wish, now);
     shield(state, half, now);
     tellPeer(state, half);
     report(state, half, now);
   }
+  listen(state, now);
 }
 
 /** Who the bundle claims to be. */
@@ -53,6 +50,7 @@ function identify(state: MlagState, half: Half): void {
 
 /** What is to be, by the first of these reasons that holds. */
 function wishFor(state: MlagState, half: Half): Wish {
+  if (state.leaving !== undefined) return { is: "suspend", reason: "leaving" };
   if (!state.running) return { is: "hold", reason: "start" };
   if (state.maintenance) return { is: "suspend", reason: "maintenance" };
   if (half.stopped) return { is: "suspend", reason: "operator" };
@@ -95,62 +93,30 @@ function paired(state: MlagState, half: Half): Wish {
   return gated(state, half);
 }
 
-/** A half that carries is never held for the gate: that would cost what the gate is to protect. */
 function gated(state: MlagState, half: Half): Wish {
-  if (state.session && !half.up && half.gate !== "open") return { is: "hold", reason: "isolation-pending" };
-  return { is: "serve", reason: "restored" };
+  if (yields(state, half)) return { is: "hold", reason: "peer-up" };
+  return isGated(state, half) ? { is: "hold", reason: "isolation-pending" } : { is: "serve", reason: "restored" };
 }
 
-/** What speaks against two halves at once: the secondary gives way, unless it has the only half. */
+/** What speaks against two halves at once: the secondary gives way, unless it has the only half; or the higher id. */
 function conflictOf(state: MlagState, half: Half): MlagReason | undefined {
-  const { partner, peerPartner } = half;
-  if (state.role !== "secondary" || partner === undefined) return undefined;
-  if (half.peer === "up" && peerPartner !== undefined && !samePartner(partner, peerPartner)) return "partner-mismatch";
-  for (const other of state.halves) {
-    // The same host on two M-LAGs would get every broadcast twice.
-    if (other !== half && other.id < half.id && other.partner !== undefined && samePartner(other.partner, partner)) {
-      return "duplicate-partner";
-    }
-  }
-  return undefined;
+  // Whose half that is does not matter: the other M-LAG serves the host.
+  if (half.partner !== undefined && twinOf(state, half) !== undefined) return "duplicate-partner";
+  if (state.role !== "secondary") return undefined;
+  // Type 1: whoever can be served by the primary's half is.
+  if (disagreement(state, half) !== undefined && servedThere(half)) return "consistency";
+  return mismatched(half) ? "partner-mismatch" : undefined;
 }
 
-function samePartner(a: Partner, b: Partner): boolean {
-  return a.system === b.system && a.key === b.key && a.priority === b.priority;
-}
-
-/** Asks the peer for isolation before a half may carry, and takes the question back with the half. */
-function gate(state: MlagState, half: Half, wish: Wish, now: Instant): void {
-  const present = half.up || half.partner !== undefined;
-  const wanted = state.session && present && (wish.is === "serve" || wish.reason === "isolation-pending" || half.up);
-  if (!wanted) {
-    if (half.gate === "closed") return;
-    half.gate = "closed";
-    half.gateUntil = NEVER;
-    tellIsolation(state, half, false);
-  } else if (half.gate === "closed") {
-    half.gate = "asked";
-    half.gateUntil = after(now, ISOLATION_CAP);
-    tellIsolation(state, half, true);
-  } else if (half.gate === "asked" && now >= half.gateUntil) {
-    half.gate = "open";
-    half.gateUntil = NEVER;
-    const detail = `no acknowledgement for M-LAG ${half.id} within 1 s`;
-    say(state, { type: "mlag.alarm", alarm: "isolation-cap", active: true, detail }, now);
-  }
-}
-
-function tellIsolation(state: MlagState, half: Half, isolated: boolean): void {
-  if (!state.session) return;
-  state.requests = (state.requests + 1) >>> 0;
-  half.request = state.requests;
-  state.tells.push({ kind: "isolate", id: half.id, isolated, request: half.request });
+/** The host is heard on the primary's half, and nothing is said against that. */
+function servedThere({ peer, peerPartner }: Half): boolean {
+  return peer === "up" || (peerPartner !== undefined && peer !== "suspended" && peer !== "disabled");
 }
 
 /** Tells lacp. A half that carries is drained first: its partner leaves it before it goes. */
 function obey(state: MlagState, half: Half, before: Wish, now: Instant): void {
   // The gate may have opened in the same breath.
-  const wish = before.reason === "isolation-pending" && half.gate === "open" ? gated(state, half) : before;
+  const wish = before.reason === "isolation-pending" ? gated(state, half) : before;
   if (wish.is === "suspend") {
     if (!half.suspended && half.up && half.drainUntil === NEVER) half.drainUntil = after(now, state.config.drain);
     setHold(state, half, true, wish.reason);
@@ -203,12 +169,25 @@ function isolationFor(state: MlagState, half: Half, now: Instant): Half["isolate
     // Its half is about to come: what is flooded would reach the host twice. What is for the host alone has no other way.
     return half.peerAsks ? "floods" : "none";
   }
-  // The link may still carry what the lost peer sends, whose halves still carry, too.
-  return state.situation === "deciding" || now < isolationKeptUntil(state) ? half.isolated : "none";
+  if (!isShielded(state, now)) return "none";
+  return state.shieldAll ? "all" : half.isolated;
 }
 
-function isolationKeptUntil({ lostAt, session }: MlagState): Instant {
-  return session || lostAt === NEVER ? NEVER : after(lostAt, ISOLATION_KEPT);
+/** Without a session the link may carry what the peer sends, whose halves may carry, too. */
+function isShielded(state: MlagState, now: Instant): boolean {
+  if (state.situation !== "deciding" && now >= state.shieldUntil) state.shieldUntil = NEVER;
+  return state.shieldUntil !== NEVER;
+}
+
+/**
+ * Whether the bridge learns from what comes over the peer link. With a session that tells where stations are; without
+ * one, hosts on both switches would move behind the link, where nothing passes to them while members are shielded.
+ */
+function listen(state: MlagState, now: Instant): void {
+  const deaf = state.session || isShielded(state, now);
+  if (deaf === state.deaf) return;
+  state.deaf = deaf;
+  state.says.push({ type: "mlag.learning", port: state.config.peerLink, learning: !deaf });
 }
 
 function stateOf(half: Half): PortStateItem["state"] {
@@ -244,64 +223,10 @@ export function tellHalf(state: MlagState, half: Half): void {
 
 export const NOBODY = "00:00:00:00:00:00" as Partner["system"];
 
-/** Says what has become of the M-LAG, when it is not what was said before. */
-function report(state: MlagState, half: Half, now: Instant): void {
-  const local = half.up && !half.suspended;
-  const peer = state.session && half.peer === "up";
-  const member = memberState(half, local, peer);
-  const before = half.said;
-  const reason = reasonOf(half, local, peer, before);
-  if (before !== undefined && before.local === local && before.peer === peer && before.state === member) {
-    // Words without news: what was held is no more, and has not come up yet.
-    if (before.reason === reason || local || reason === "local-down") return;
-  }
-  half.said = { local, peer, state: member, reason };
-  const from = CAUSES[reason];
-  say(state, { type: "mlag.member", id: half.id, port: half.port, local, peer, state: member, reason }, now, from);
-}
-
-function memberState(half: Half, local: boolean, peer: boolean): MemberState {
-  if (half.suspended) return "suspended";
-  if (local && peer) return "active-full";
-  return local || peer ? "active-partial" : "inactive";
-}
-
-function reasonOf(half: Half, local: boolean, peer: boolean, before: Half["said"]): MlagReason {
-  const held = half.hold === true;
-  // A half without a partner does not wait for anybody: it is down.
-  const gated = held && half.why === "isolation-pending";
-  if (half.suspended || (held && !gated)) return half.why;
-  if (before?.local === true && !local) return "local-down";
-  if (gated && half.partner !== undefined) return half.why;
-  if (before === undefined || before.local !== local) return local ? "local-up" : "local-down";
-  if (before.peer !== peer) return peer ? "peer-up" : "peer-down";
-  return local ? "local-up" : "local-down";
-}
-
-/** Which event of this machine a reason goes back to. */
-const CAUSES: Partial<Record<MlagReason, string>> = {
-  start: "mlag.session",
-  "session-lost": "mlag.session",
-  "peer-alive": "mlag.session",
-  split: "mlag.keepalive",
-  syncing: "mlag.session",
-  "restore-delay": "mlag.session",
-  dampened: "mlag.session",
-  "local-up": "lacp.bundle",
-  "local-down": "lacp.bundle",
-  "isolation-pending": "lacp.partner",
-  "partner-mismatch": "lacp.partner",
-  "duplicate-partner": "lacp.partner",
-  "peer-up": "mlag.session",
-  "peer-down": "mlag.session",
-};
-
 export function halvesDeadline(state: MlagState): Instant {
   let first = NEVER;
-  let isolated = false;
   for (const half of state.halves) {
-    first = sooner(first, sooner(half.drainUntil, half.gateUntil));
-    isolated ||= half.isolated !== "none";
+    first = sooner(first, sooner(half.mismatchUntil, sooner(half.drainUntil, half.gateUntil)));
   }
-  return isolated && state.situation !== "deciding" ? sooner(first, isolationKeptUntil(state)) : first;
+  return state.situation === "deciding" ? first : sooner(first, state.shieldUntil);
 }

@@ -10,8 +10,8 @@ import { type MlagState, type Sighting, say, sooner } from "./state.ts";
  */
 export const RANK = { out: -1, secondary: 0, takenOver: 1, primary: 2 } as const;
 
-export function rankOf({ role, takenOver, maintenance }: MlagState): number {
-  if (maintenance || role === undefined) return RANK.out;
+export function rankOf({ role, takenOver, maintenance, leaving }: MlagState): number {
+  if (maintenance || leaving !== undefined || role === undefined) return RANK.out;
   if (role === "secondary") return RANK.secondary;
   return takenOver ? RANK.takenOver : RANK.primary;
 }
@@ -42,8 +42,10 @@ function contest(state: MlagState, other: Sighting, flat: boolean): { role: Role
   const [mine, theirs] = [weigh(rankOf(state)), weigh(other.rank)];
   const own = { priority: state.config.priority, system: state.system };
   const wins = mine !== theirs ? mine > theirs : byPriority(own, other) < 0;
-  if (mine !== theirs)
-    return { role: wins ? "primary" : "secondary", reason: state.maintenance ? "maintenance" : "sticky" };
+  if (mine !== theirs) {
+    const gives = state.leaving === undefined ? "sticky" : "leaving";
+    return { role: wins ? "primary" : "secondary", reason: state.maintenance ? "maintenance" : gives };
+  }
   const reason = flat ? "preempted" : own.priority === other.priority ? "lower-mac" : "lower-priority";
   return { role: wins ? "primary" : "secondary", reason };
 }
@@ -52,8 +54,19 @@ function contest(state: MlagState, other: Sighting, flat: boolean): { role: Role
 export function elect(state: MlagState, now: Instant, preempt = false): void {
   const claim = peerClaim(state);
   if (!state.session || claim === undefined) return;
+  // iccpd knows no other order, and does not give way.
+  if (state.foreign) {
+    const role = state.peerRole?.role === "primary" ? "secondary" : "primary";
+    setRole(state, role, false, "by-address", now, "mlag.session");
+    return;
+  }
+  if (state.goodbye !== undefined && claim.rank === RANK.out && state.leaving === undefined) {
+    setRole(state, "primary", true, "peer-goodbye", now, "mlag.session");
+    return;
+  }
   const { role, reason } = contest(state, claim, preempt || claim.preempt);
-  setRole(state, role, false, reason, now, "mlag.session");
+  const ordered = reason === "preempted" || reason === "maintenance";
+  setRole(state, role, false, reason, now, ordered && state.causes.has("order") ? "order" : "mlag.session");
 }
 
 /** Whether this node is to carry on, of two that see each other only on the keepalive path. */
@@ -135,7 +148,7 @@ export function standAlone(state: MlagState, now: Instant): void {
       setRole(state, "primary", true, state.heardAtLoss ? "peer-dead" : "split", now, "mlag.keepalive");
       break;
     case "alone":
-      setRole(state, "primary", true, "auto-recovery", now, "mlag.role");
+      setRole(state, "primary", true, "auto-recovery", now, "start");
       break;
     case "peer-alive":
       if (outranks(state))

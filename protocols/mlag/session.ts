@@ -20,7 +20,8 @@ export function sessionAddress(domain: number, keepalive: Ip): Ip {
   return ip6From(octets);
 }
 
-function addresses({ domain, keepalive }: MlagConfig): { readonly local: Ip; readonly peer: Ip } {
+function addresses({ domain, keepalive, session }: MlagConfig): { readonly local: Ip; readonly peer: Ip } {
+  if (session !== undefined) return { local: session.address.address, peer: session.peer };
   const { address, peer } = keepalive;
   return { local: sessionAddress(domain, address.address), peer: sessionAddress(domain, peer) };
 }
@@ -41,7 +42,7 @@ export function iccpSessions(config: MlagConfig, env: Env): readonly IccpConfig[
 /** The node with the interfaces of both paths. Neither is a way for anybody's packets but the pair's own. */
 export function withInterfaces(config: MlagConfig, node: NodeConfig): NodeConfig {
   const { keepalive, peerLink } = config;
-  const channel: Prefix = { address: addresses(config).local, length: 64 };
+  const channel: Prefix = config.session?.address ?? { address: addresses(config).local, length: 64 };
   const own = (address: Prefix) => ({ addresses: [address], gateway: [], routes: [], forwarding: false });
   const written = (node["interfaces"] ?? {}) as Readonly<Record<string, object>>;
   const interfaces = { ...written, [channelPort(peerLink)]: own(channel), [keepalive.port]: own(keepalive.address) };
@@ -49,7 +50,11 @@ export function withInterfaces(config: MlagConfig, node: NodeConfig): NodeConfig
 }
 
 /** Whether the session has two addresses: those of the keepalive differ in their last four octets. */
-export function sessionAddressesDiffer({ keepalive }: MlagConfig): boolean {
+export function sessionAddressesDiffer({ keepalive, session }: MlagConfig): boolean {
+  if (session !== undefined) {
+    const { address, peer } = session;
+    return address.address !== peer && familyOf(address.address) === familyOf(peer);
+  }
   const { address, peer } = keepalive;
   if (familyOf(address.address) !== familyOf(peer)) return true;
   return sessionAddress(0, address.address) !== sessionAddress(0, peer);

@@ -1,9 +1,12 @@
 /** What one peer of a pair knows and has decided: plain records, written by the machine only. */
 import { compareIp, type Mac } from "../../src/core/addr.ts";
 import { type Duration, type Instant, NEVER, sec } from "../../src/core/time.ts";
-import type { GoodbyeCause, Item, PortStateItem, RoleItem } from "../iccp/events.ts";
+import type { ConsistencyItem, GoodbyeCause, Item, PortStateItem, RoleItem } from "../iccp/events.ts";
 import type { MlagConfig } from "./config.ts";
-import type { Cause, MemberState, MlagEvent, MlagReason, Reported, Role } from "./events.ts";
+import type { Mismatch } from "./consistency.ts";
+import type { AgreementAlarm, Cause, MemberEvent, MlagEvent, MlagReason, Reported, Role } from "./events.ts";
+import { type GatewayState, newGateways } from "./gateway.ts";
+import { newTables, type Tables } from "./tables.ts";
 
 /** How long a half waits for the peer to acknowledge isolation before it carries traffic without. */
 export const ISOLATION_CAP = sec(1);
@@ -13,7 +16,10 @@ export const HALF_LIFE = sec(15);
 /** With so much a secondary's members stay out when the session returns, until it is no more than REUSE. */
 export const SUPPRESS = 1_500;
 export const REUSE = 750;
-/** After the loss of a session over a link that still carries: how long its frames are kept from the members. */
+/**
+ * How long the frames of a peer link that carries are kept from members without a session, after its loss and from the
+ * moment at which the link is whole: the other's halves may carry, too.
+ */
 export const ISOLATION_KEPT = sec(3);
 /** Bit 15 of the port number, as Cisco's vPC and Arista's MLAG mark the second chassis. */
 export const PORT_OFFSET = 0x8000;
@@ -24,22 +30,35 @@ export interface Partner {
   readonly key: number;
 }
 
+/** The far end of a link: nobody; a partner, who agrees or not; nobody, and the link would carry all the same. */
+export type LinkWord = "silent" | "heard" | "in-sync" | "individual" | "static";
+
 /** One M-LAG: the half here, and what is known of the one at the peer. */
 export interface Half {
   readonly id: number;
   readonly port: string;
-  /** It carries frames. */
+  /** It carries frames; it takes them, as one does that leaves, until its partner has stopped. */
   up: boolean;
+  collects: boolean;
   /** Who speaks LACP at its other end. */
   partner: Partner | undefined;
   links: number;
   /** An operator has taken it out of service. */
   stopped: boolean;
 
-  /** `asked`: the peer has been asked to isolate; `open`: it has acknowledged, or the wait is over. */
-  gate: "closed" | "asked" | "open";
+  /** What LACP says of its links; a partner has come into agreement since that was last looked at. */
+  readonly ends: Map<string, LinkWord>;
+  knocked: boolean;
+
+  /**
+   * `asked`: the peer has been asked to isolate; `open`: it has acknowledged, or the wait is over; `lapsed`: the half did
+   * not come all the same, and the peer need not isolate any more.
+   */
+  gate: "closed" | "asked" | "open" | "lapsed";
   request: number;
   gateUntil: Instant;
+  /** It carries frames without an acknowledgement, and that was said. */
+  capped: boolean;
 
   /** What lacp has been told, and why. Undefined before it has been told anything. */
   hold: boolean | undefined;
@@ -53,16 +72,54 @@ export interface Half {
   /** The peer's half; undefined while the peer has not said it in this session. */
   peer: PortStateItem["state"] | undefined;
   peerPartner: Partner | undefined;
+  /** The two were one host when both were last known; if they are not now, until when that is borne. */
+  agreed: boolean;
+  mismatchUntil: Instant;
   /** It is about to carry frames. */
   peerAsks: boolean;
+  /** What the peer said of its isolation. */
+  peerIsolation: { readonly wanted: boolean; readonly installed: boolean };
 
   /** What the bridge has been told. */
   isolated: "none" | "floods" | "all";
   redirected: boolean;
+  excluded: readonly number[];
 
   /** As it was last said, to people and to the peer. */
-  said: { local: boolean; peer: boolean; state: MemberState; reason: MlagReason } | undefined;
+  said: Pick<MemberEvent, "local" | "peer" | "state" | "reason" | "detail" | "until"> | undefined;
+  /** All that was said of isolation, as bits. */
+  saidIsolation: number;
   told: PortStateItem["state"] | undefined;
+  /** Links whose partner asked for LACPDUs every 30 s: it takes 90 s to miss them. */
+  readonly slow: Set<string>;
+}
+
+/** A port without M-LAG that is out of service while the members are. */
+export interface Orphan {
+  readonly port: string;
+  suspended: boolean;
+  reason: MlagReason;
+  until: Instant;
+}
+
+/** What the peers' files have in common: agreement.ts. */
+export interface Agreement {
+  /** Of this node's file. */
+  items: readonly ConsistencyItem[];
+  /** Of the peer's, as last said in whole; undefined for a peer that says none. */
+  theirs: readonly ConsistencyItem[] | undefined;
+  /** Whether that was in this session. */
+  fresh: boolean;
+  /** A list that is coming in; how many there will be. */
+  coming: ConsistencyItem[];
+  awaited: number;
+  /** Both lists have been compared as they are now. */
+  compared: boolean;
+  /** The result is acted on: there is a peer that acts on it, too. */
+  stands: boolean;
+  mismatches: readonly Mismatch[];
+  /** Alarms that are raised: by what differs, in which words. */
+  readonly raised: Map<string, { readonly alarm: AgreementAlarm; readonly detail: string }>;
 }
 
 /** What a message on the keepalive path says of its sender. */
@@ -79,23 +136,6 @@ export interface Sighting {
  */
 export type Situation = "waiting" | "paired" | "deciding" | "peer-alive" | "departed" | "silent" | "alone";
 
-/** A station, as far as the pair shares it. */
-export interface MacRecord {
-  readonly vlan: number;
-  readonly mac: Mac;
-  /** M-LAG id, 0 for an orphan of whoever has it. */
-  id: number;
-  /** Heard here, and had by the peer. */
-  local: boolean;
-  peer: boolean;
-  /** Of the switch itself: it stays while the switch is there. */
-  permanent: boolean;
-  /** Of the newest word about where it is. */
-  sequence: number;
-  /** When it moved lately. */
-  moves: readonly Instant[];
-}
-
 export interface MlagState {
   readonly config: MlagConfig;
   /** This node's own, which breaks ties. */
@@ -104,12 +144,28 @@ export interface MlagState {
   startedAt: Instant;
 
   peerLink: boolean;
+  /**
+   * Without a session: until when the frames of a peer link that carries are kept from members; NEVER for not at all.
+   * `shieldAll`: from all of them, and not only from those that were isolated.
+   */
+  shieldUntil: Instant;
+  shieldAll: boolean;
+  /** The bridge has been told not to learn from the peer link. */
+  deaf: boolean;
   session: boolean;
   epoch: number;
   peerRole: RoleItem | undefined;
+  /** The peer is SONiC's iccpd: addresses decide who is primary. */
+  foreign: boolean;
   /** The peer's tables have come in whole. */
   synced: boolean;
   goodbye: GoodbyeCause | undefined;
+  /** This node has said goodbye: its members drain. */
+  leaving: GoodbyeCause | undefined;
+  /** Until then an announced restart, of the peer or of this process, may take; NEVER without one. */
+  graceUntil: Instant;
+  /** The session is away for a restart, and all is as if it were not. */
+  away: boolean;
   /** When the last session was lost; NEVER before the first session and while there is one. */
   lostAt: Instant;
   lostReason: MlagReason;
@@ -143,9 +199,13 @@ export interface MlagState {
   penaltyAt: Instant;
 
   readonly halves: Half[];
-  readonly macs: Map<string, MacRecord>;
-  /** Lamport's clock of the tables: above everything that was seen. */
-  sequence: number;
+  readonly orphans: readonly Orphan[];
+  /** When orphans that were suspended return; NEVER while that is not known. */
+  orphansAt: Instant;
+  readonly agreement: Agreement;
+  readonly gateway: GatewayState;
+  /** What the pair shares: stations and neighbours. */
+  readonly tables: Tables;
   requests: number;
 
   /** When which fact was last said: what later events name as their cause. */
@@ -163,11 +223,18 @@ export function initialState(config: MlagConfig, system: Mac): MlagState {
     running: false,
     startedAt: NEVER,
     peerLink: false,
+    shieldUntil: NEVER,
+    shieldAll: false,
+    deaf: false,
     session: false,
     epoch: 0,
     peerRole: undefined,
+    foreign: false,
     synced: false,
     goodbye: undefined,
+    leaving: undefined,
+    graceUntil: NEVER,
+    away: false,
     lostAt: NEVER,
     lostReason: "start",
     heardAtLoss: false,
@@ -187,8 +254,21 @@ export function initialState(config: MlagConfig, system: Mac): MlagState {
     penalty: 0,
     penaltyAt: 0 as Instant,
     halves: config.members.map(({ port, id }) => newHalf(port, id)),
-    macs: new Map(),
-    sequence: 0,
+    orphans: config.orphans.suspend.map((port) => ({ port, suspended: false, reason: "start", until: NEVER })),
+    orphansAt: NEVER,
+    agreement: {
+      items: config.items ?? [],
+      theirs: undefined,
+      fresh: false,
+      coming: [],
+      awaited: 0,
+      compared: true,
+      stands: true,
+      mismatches: [],
+      raised: new Map(),
+    },
+    gateway: newGateways(),
+    tables: newTables(),
     requests: 0,
     causes: new Map(),
     lastRole: undefined,
@@ -202,12 +282,16 @@ function newHalf(port: string, id: number): Half {
     id,
     port,
     up: false,
+    collects: false,
     partner: undefined,
     links: 0,
     stopped: false,
+    ends: new Map(),
+    knocked: false,
     gate: "closed",
     request: 0,
     gateUntil: NEVER,
+    capped: false,
     hold: undefined,
     suspended: false,
     why: "start",
@@ -215,11 +299,17 @@ function newHalf(port: string, id: number): Half {
     lacpSystem: undefined,
     peer: undefined,
     peerPartner: undefined,
+    agreed: false,
+    mismatchUntil: NEVER,
     peerAsks: false,
+    peerIsolation: { wanted: false, installed: false },
     isolated: "none",
     redirected: false,
+    excluded: [],
     said: undefined,
+    saidIsolation: 0,
     told: undefined,
+    slow: new Set(),
   };
 }
 
@@ -232,10 +322,15 @@ export function portOffsetOf({ keepalive }: MlagConfig): number {
   return compareIp(keepalive.address.address, keepalive.peer) < 0 ? 0 : PORT_OFFSET;
 }
 
-/** Notes and says a fact; `from` is the type of the event that led to it. */
+/** Notes what something may come from later: a fact that another machine says, a port's link, an order. */
+export function note(state: MlagState, key: string, type: string, now: Instant): void {
+  state.causes.set(key, { type, at: now });
+}
+
+/** Notes and says a fact; `from` is what it comes from: the type of an event of this machine, or a key of `note`. */
 export function say(state: MlagState, event: Reported, now: Instant, from?: string): void {
   const cause = from === undefined ? undefined : state.causes.get(from);
-  state.says.push(cause === undefined || "alarm" in event ? event : { ...event, cause });
+  state.says.push(cause === undefined || !("reason" in event) ? event : { ...event, cause });
   state.causes.set(event.type, { type: event.type, at: now });
 }
 

@@ -2,9 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { createDissector, type DissectedRecord, dissect } from "../../protocols/dissect/dissect.ts";
 import { formatFrame } from "../../protocols/dissect/format.ts";
-import { MAX_STREAMS } from "../../protocols/dissect/session.ts";
 import type { Dissected, VersionedVerdict } from "../../protocols/dissect/types.ts";
 import { ethernet } from "../../protocols/ethernet/codec.ts";
+import { MAX_STREAMS } from "../../protocols/iccp/events.ts";
 import { encodeIp, ipPacket } from "../../protocols/ip/codec.ts";
 import type { CaptureRecord } from "../../src/capture/record.ts";
 import type { Ip4, Mac } from "../../src/core/addr.ts";

@@ -78,7 +78,8 @@ describe("the key mlag", () => {
   });
 
   it("commands are preempt, maintenance, suspend and restore", () => {
-    expect(mlagCommand.parse({ verb: "maintenance", on: true })).toEqual({ verb: "maintenance", on: true });
+    const maintenance = { verb: "maintenance", on: true, of: "reboot", force: false };
+    expect(mlagCommand.parse({ verb: "maintenance", on: true })).toEqual(maintenance);
     for (const wrong of [{ verb: "explode" }, { verb: "suspend" }, { verb: "maintenance", on: "yes" }]) {
       expect(mlagCommand.safeParse(wrong).success).toBe(false);
     }
@@ -139,7 +140,10 @@ describe("between the peers", () => {
   });
 
   it.each([
-    [{ "system-priority": 1 }, "mlag.system-priority: found 1, but sw1 has 32768: to LACP they are two systems"],
+    [
+      { "system-priority": 1 },
+      "mlag.system-priority: found 1, but sw1 has 32768: no member of the secondary will carry frames",
+    ],
     [{ split: "dual-active" }, "mlag.split: found dual-active, but sw1 has sysid-fallback"],
     [{ "restore-delay": "5s" }, "mlag.restore-delay: found 5s, but sw1 has 30s"],
     [
@@ -148,7 +152,7 @@ describe("between the peers", () => {
     ],
     [
       { system: "02:00:00:00:00:99" },
-      "mlag.system: found 02:00:00:00:00:99, but sw1 has 02:4d:4c:00:00:0a: to LACP they are two systems",
+      "mlag.system: found 02:00:00:00:00:99, but sw1 has 02:4d:4c:00:00:0a: no member of the secondary will carry frames",
     ],
   ])("%j is said, and not refused", (other, message) => {
     expect(differences(first, node("sw2", { keepalive: OTHER_KEEPALIVE, ...other }))).toContain(message);
@@ -164,8 +168,8 @@ describe("between the peers", () => {
   it("M53: a VLAN that one half has and the other has not is said with both sides", () => {
     const vlans = new Map<number, object>(VLANS).set(20, { tagged: ["agg1", "peer"], untagged: [] });
     expect(differences(first, node("sw2", { keepalive: OTHER_KEEPALIVE }, vlans))).toEqual([
-      "mlag.members.0.port: found agg1 in VLANs 1 untagged, 20, but sw1 has agg1 in VLANs 1 untagged",
-      "mlag.peer-link: found it in VLANs 1 untagged, 20, but sw1 has it in VLANs 1 untagged",
+      "mlag.members.0.port: found VLAN 20 tagged, but sw1 has it not at all: neither half of M-LAG 1 will carry it",
+      "mlag.peer-link: found VLAN 20 tagged, but sw1 has it not at all",
     ]);
   });
 

@@ -133,7 +133,7 @@ it("two switches find each other on both paths, restore, suspend when the sessio
     "secondary paired",
   ]);
   for (const one of both) {
-    expect(one.state.core.halves[0]).toMatchObject({ hold: false, suspended: false, gate: "open" });
+    expect(one.state.core.halves[0]).toMatchObject({ hold: false, suspended: false, gate: "lapsed" });
     one.hear({ type: "lacp.bundle", bundle: "agg1", up: true, members: 1, reason: "member-joined" } as Event);
   }
   until(both, 4);

@@ -1,5 +1,7 @@
 /** Stations of a pair: what one bridge hears, both know. */
 import { describe, expect, it } from "vitest";
+import { heardHere, heardThere, judgeAgain, ownAddress } from "../../../protocols/mlag/macs.ts";
+import { mac } from "../../support/probe.ts";
 import { Pair } from "./pair.ts";
 
 const A = "02:aa:00:00:00:01";
@@ -84,5 +86,85 @@ describe("synchronisation", () => {
     }
     pair.power("b", true).until(11);
     expect(pair.stations("b").size).toBe(16_000);
+  });
+
+  it("M40: a switch's own address is right against what is heard, wherever it is heard, and goes only with the switch", () => {
+    const own = mac("02:00:00:00:00:0b");
+    const pair = settled()
+      .do("b", (state) => ownAddress(state, 1, own, true))
+      .after(1);
+    expect(pair.stations("a").get(own)).toMatchObject({ port: "peer", peer: true });
+    // Somebody at the other switch says that he has it.
+    pair.speak("a", "agg1", own).after(1);
+    expect(pair.stations("a").get(own)).toMatchObject({ port: "peer", local: false, peer: true });
+    pair.after(200);
+    expect(pair.stations("a").get(own)?.port).toBe("peer");
+    pair.do("b", (state) => ownAddress(state, 1, own, false)).after(1);
+    expect(pair.stations("a").has(own)).toBe(false);
+  });
+
+  it("M41: a station that moved while the session was lost is where it spoke last, also when the switch was rebooted", () => {
+    const pair = settled().speak("b", "agg1", A).after(1).power("b", false).after(5).power("b", true);
+    pair.until(pair.now / 1e6 + 0.01);
+    pair.setPeerLink(false).after(3).speak("b", "agg2", A).after(1).setPeerLink(true).after(1);
+    expect(where(pair)).toBe("a agg2 peer, b agg2 local");
+  });
+
+  it("M42: words of one moment are judged anew when the roles change that decide between them", () => {
+    const pair = settled().speak("b", "agg2", A).after(1);
+    const { tables } = pair.b.core;
+    const sequence = tables.mac.entries.get(`1 ${A}`)?.mine?.sequence ?? 0;
+    const word = { vlan: 1, mac: mac(A), id: 1, permanent: false, sequence, present: true };
+    pair.do("b", (state, now) => {
+      state.role = "primary";
+      judgeAgain(state);
+      heardThere(state, [word], now);
+    });
+    expect(pair.stations("b").get(A)).toEqual({ port: "agg2", local: true, peer: false });
+    pair.do("b", (state) => {
+      state.role = "secondary";
+      judgeAgain(state);
+    });
+    expect(pair.stations("b").get(A)).toEqual({ port: "agg1", local: false, peer: true });
+  });
+
+  it("M49: two words that did not arrive are found by both audits, and both sides conclude the same from them", () => {
+    const pair = settled();
+    pair.passes = (item) => item.kind !== "macs";
+    pair.speak("a", "agg1", A).speak("b", "agg2", A).after(1);
+    expect(where(pair)).toBe("a agg1 local, b agg2 local");
+    pair.passes = () => true;
+    expect(where(pair.after(30))).toBe("a agg1 local, b agg1 peer");
+  });
+
+  it("M50: what was behind the peer link, and what the peer no longer has after a loss, is swept when it has said all", () => {
+    const pair = settled().speak("b", "orphan", A).speak("b", "orphan", "02:aa:00:00:00:02").after(1);
+    pair.breakSession();
+    // While there is no session, what is known stays known.
+    expect(where(pair)).toBe("a peer local, b orphan local");
+    pair.b.bridge.table.age(pair.now / 1e3, () => true);
+    for (const { mac: station } of pair.b.core.tables.mac.entries.values()) {
+      const gone = {
+        type: "mac.aged",
+        vlan: 1,
+        mac: station,
+        port: "orphan",
+        origin: "local",
+        reason: "ageing",
+      } as const;
+      if (station === A) pair.do("b", (state, now) => heardHere(state, gone, now));
+    }
+    pair.after(1);
+    expect(where(pair)).toBe("a none, b none");
+    expect(pair.stations("a").get("02:aa:00:00:00:02")).toMatchObject({ port: "peer", local: false, peer: true });
+  });
+
+  it("M45: a switch that returns without a VLAN has no station in it, and the other forgets those that it had there", () => {
+    const pair = settled();
+    const event = { type: "mac.learned", vlan: 1, mac: mac(A), port: "orphan", origin: "local" } as const;
+    pair.do("b", (state, now) => heardHere(state, event, now)).after(1);
+    expect(where(pair)).toBe("a peer peer, b none");
+    pair.power("b", false).after(1).power("b", true).after(1);
+    expect(where(pair)).toBe("a none, b none");
   });
 });

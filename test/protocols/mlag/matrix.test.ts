@@ -137,7 +137,7 @@ describe("the peer link is lost", () => {
     // A round trip on the keepalive path, and 170 ms for the host to leave.
     expect(story).toEqual(["10.172 b 1 suspended peer-alive", "10.172 b 2 suspended peer-alive"]);
     expect(pair.story("mlag.role", 10)).toEqual([]);
-    expect(pair.member("b", 1)?.cause).toEqual({ type: "mlag.session", at: 10_000_000 });
+    expect(pair.member("b", 1)?.cause).toEqual({ type: "mlag.keepalive", at: 10_002_000 });
   });
 
   it("row 8, M18: a peer that died with the link never makes the secondary suspend, whatever was on its way", () => {
@@ -235,7 +235,7 @@ describe("the peer link is lost", () => {
     pair.do("a", (state, now) => core.leave(state, "reboot", now)).after(0.002);
     pair.power("a", false).after(0.001);
     expect([pair.b.core.role, pair.carrying]).toEqual(["primary", "a1- a2- b1+ b2+"]);
-    expect(pair.story("mlag.role", 10)).toEqual(["10.002 b primary peer-goodbye"]);
+    expect(pair.story("mlag.role", 10)).toEqual(["10.0005 b primary peer-goodbye", "10.001 a secondary leaving"]);
     pair.until(60);
     expect([pair.carrying, pair.b.bundles.get(1)?.system]).toEqual(["a1- a2- b1+ b2+", "02:4d:4c:00:00:0a"]);
   });
@@ -341,12 +341,13 @@ describe("partners", () => {
     expect(pair.carrying).toBe(FULL);
   });
 
-  it("row 18, M57: one host on two M-LAGs: the second one gives way", () => {
+  it("row 18, M57: one host on two M-LAGs: the one with the higher id gives way on both sides", () => {
     const pair = settled();
     const first = { ...stranger, system: "02:cc:00:00:00:01" as never };
     pair.do("b", (state, now) => core.partnerChanged(state, "agg2", first, now));
     pair.do("a", (state, now) => core.partnerChanged(state, "agg2", first, now)).until(12);
-    expect(pair.member("b", 2)).toMatchObject({ state: "suspended", reason: "duplicate-partner" });
-    expect(pair.carrying).toBe("a1+ a2+ b1+ b2-");
+    for (const name of ["a", "b"] as const)
+      expect(pair.member(name, 2)).toMatchObject({ state: "suspended", reason: "duplicate-partner" });
+    expect(pair.carrying).toBe("a1+ a2- b1+ b2-");
   });
 });

@@ -6,7 +6,6 @@ import type { MacEvent } from "../../../protocols/bridge/events.ts";
 import { bridge } from "../../../protocols/bridge/machine.ts";
 import type { Item } from "../../../protocols/iccp/events.ts";
 import type { Keepalive } from "../../../protocols/mlag/codec.ts";
-import { mlagSchema } from "../../../protocols/mlag/config.ts";
 import * as core from "../../../protocols/mlag/core.ts";
 import type { MemberEvent, MlagEvent, Reported, ToBridge } from "../../../protocols/mlag/events.ts";
 import { keepaliveDeadline, openPath, receive, tick } from "../../../protocols/mlag/keepalive.ts";
@@ -17,7 +16,8 @@ import type { Event, Output, Path } from "../../../src/core/machine.ts";
 import { type Instant, instant } from "../../../src/core/time.ts";
 import { mac } from "../../support/probe.ts";
 import { ethernet } from "../bridge/bench.ts";
-import { type Bundle, type Name, Side } from "./side.ts";
+import { inWords } from "./shared.ts";
+import { type Bundle, makeSide, type Name, type PairOptions, type Side } from "./side.ts";
 
 /** Microseconds. */
 const SESSION_SETUP = 20_000;
@@ -43,12 +43,16 @@ export class Pair {
   readonly a: Side;
   readonly b: Side;
   readonly lines: Line[] = [];
+  /** What was said of isolation. */
+  readonly isolations: Line[] = [];
   peerLink = true;
   keepalive = true;
   /** Answers and hellos that are lost: for tests of one direction. */
   mute: Name | undefined;
   /** Items that reach the peer; default: all. */
   passes: (item: Item) => boolean = () => true;
+  /** Time between items that were sent at once, in microseconds; default: they come together. */
+  apart = 0;
   private queue: { at: number; order: number; run: () => void }[] = [];
   private order = 0;
   private connection = 0;
@@ -59,25 +63,9 @@ export class Pair {
   /** Called after every input, with the pair at rest between two inputs. */
   watch: (() => void) | undefined;
 
-  constructor(
-    options: {
-      readonly a?: object;
-      readonly b?: object;
-      readonly both?: object;
-      readonly ids?: readonly number[];
-    } = {},
-  ) {
-    const ids = options.ids ?? [1, 2];
-    const make = (name: Name, own: object, address: string, peer: string, priority: number) => {
-      const members = ids.map((id) => ({ port: `agg${id}`, id }));
-      const keepalive = { port: "ka", address: `${address}/30`, peer };
-      const base = { domain: 10, priority, "peer-link": "peer", keepalive, members, "restore-delay": "2s" };
-      const config = mlagSchema.parse({ ...base, ...options.both, ...own });
-      const ports = [...members.map(({ port }) => port), "orphan", "peer"];
-      return new Side(name, config, ports, mac(name === "a" ? "02:00:00:00:00:0a" : "02:00:00:00:00:0b"));
-    };
-    this.a = make("a", options.a ?? {}, "10.99.0.1", "10.99.0.2", 100);
-    this.b = make("b", options.b ?? {}, "10.99.0.2", "10.99.0.1", 200);
+  constructor(options: PairOptions = {}) {
+    this.a = makeSide("a", options);
+    this.b = makeSide("b", options);
   }
 
   side(name: Name): Side {
@@ -115,6 +103,23 @@ export class Pair {
     this.peerLink = up;
     this.wires();
     this.tellCarrier();
+    return this;
+  }
+
+  /** The session fails while the link carries on; it is set up anew. */
+  breakSession(): this {
+    return this.disconnect(0);
+  }
+
+  /** The session ends for so many seconds, while the wire is whole. */
+  disconnect(seconds: number): this {
+    this.connection++;
+    this.connected = false;
+    for (const side of [this.a, this.b]) this.step(side, () => core.sessionLost(side.core, "session-lost", this.t));
+    const mine = this.connection;
+    this.at(seconds * 1e6, () => {
+      if (mine === this.connection) this.wires();
+    });
     return this;
   }
 
@@ -200,29 +205,12 @@ export class Pair {
   story(type: Reported["type"], from = 0): string[] {
     return this.lines
       .filter(({ at, event }) => event.type === type && at >= from)
-      .map(({ at, node, event }) => {
-        const word =
-          "state" in event
-            ? `${event.id} ${event.state}`
-            : "role" in event
-              ? event.role
-              : "up" in event
-                ? event.up
-                  ? "up"
-                  : "down"
-                : event.alarm;
-        return `${at} ${node} ${word} ${"reason" in event ? event.reason : event.active}`;
-      });
+      .map(({ at, node, event }) => `${at} ${node} ${inWords(event)}`.trimEnd());
   }
 
   /** The stations of a side: "02:aa… agg1 local+peer". Stations behind the peer link and own ports are by what they are. */
   stations(name: Name): Map<string, { port: string; local: boolean; peer: boolean }> {
-    const { bridge: state } = this[name];
-    const found = new Map<string, { port: string; local: boolean; peer: boolean }>();
-    for (const { mac: station, port, local, peer, fixed } of state.table.entries(this.now / 1e3)) {
-      if (!fixed) found.set(station, { port: state.ports[port]?.name ?? "", local, peer });
-    }
-    return found;
+    return this[name].stations(this.now / 1e3);
   }
 
   // --- the machinery ---
@@ -311,9 +299,12 @@ export class Pair {
     const mine = this.connection;
     if (!this.connected) return;
     const peer = this[OTHER[side.name]];
-    this.at(PEER_LINK_DELAY, () => {
-      if (mine === this.connection) this.step(peer, () => core.heardItems(peer.core, items, this.t));
-    });
+    for (const part of this.apart === 0 ? [items] : items.map((item) => [item])) {
+      side.arrival = Math.max(this.now + PEER_LINK_DELAY, side.arrival + this.apart);
+      this.at(side.arrival - this.now, () => {
+        if (mine === this.connection) this.step(peer, () => core.heardItems(peer.core, part, this.t));
+      });
+    }
   }
 
   private transmitKeepalive(side: Side, message: Keepalive): void {
@@ -336,9 +327,24 @@ export class Pair {
       case "mlag.redirect":
       case "mlag.mac":
       case "mlag.adopt":
+      case "mlag.sweep":
+      case "mlag.gateway":
+      case "mlag.vlans":
         this.bridgeSaid(side, bridge.step(side.bridge, { kind: "heard", event: event as ToBridge }, this.t));
         break;
+      case "mlag.orphan":
+        this.lines.push({ at: this.now / 1e6, node: side.name, event });
+        this.bridgeSaid(side, bridge.step(side.bridge, { kind: "heard", event }, this.t));
+        break;
+      case "mlag.isolation":
+        this.isolations.push({ at: this.now / 1e6, node: side.name, event });
+        break;
       case "mlag.drop":
+      case "mlag.neighbours":
+        break;
+      case "mlag.neighbour":
+        if (event.present) side.offered.set(`${event.port} ${event.address}`, event.mac);
+        else side.offered.delete(`${event.port} ${event.address}`);
         break;
       default:
         this.lines.push({ at: this.now / 1e6, node: side.name, event });
