@@ -1,6 +1,7 @@
 /** The log as lines for people: when, which node, what and why. */
 import { type Entry, WORLD } from "../src/core/log.ts";
-import { formatDuration, formatInstant, us } from "../src/core/time.ts";
+import { formatInstant } from "../src/core/time.ts";
+import { worldWords } from "../src/host/sim/ground.ts";
 import type { WorldCommand } from "../src/host/sim/world.ts";
 import type { AnyProtocol } from "../src/node/protocol.ts";
 import { paint } from "./output.ts";
@@ -30,27 +31,4 @@ function words(entry: Entry, protocols: readonly AnyProtocol[]): string | undefi
     if (text !== undefined) return text;
   }
   return undefined;
-}
-
-function worldWords(command: WorldCommand): string {
-  switch (command.verb) {
-    case "cut":
-    case "heal":
-      return `${command.verb} ${command.link}${command.side === undefined ? "" : ` (only what ${command.side} sends)`}`;
-    case "loss": {
-      const { ratio } = command;
-      return `loss on ${command.link}: ${ratio === undefined ? "none" : `${ratio.numerator}/${ratio.denominator}`}`;
-    }
-    case "delay":
-      return `delay of ${command.link}: ${formatDuration(us(command.delay / 1_000))}`;
-    case "filter":
-      return `filter on ${command.link}: ${command.text}`;
-    case "power-off":
-    case "power-on":
-    case "pause":
-    case "resume":
-      return `${command.verb} ${command.node}`;
-    case "command":
-      return `${command.node}: ${command.to} ${JSON.stringify(command.command)}`;
-  }
 }

@@ -11,6 +11,7 @@ import { LabRun, type RunResult } from "../../src/host/sim/lab-run.ts";
 import { QueueFull } from "../../src/host/sim/queue.ts";
 import { compileLab, type Lab } from "../../src/host/sim/topology.ts";
 import type { Verdict, Violation } from "../../src/host/sim/verdict.ts";
+import { explanationJson, explanationText, follow, lastAsked, readQuestions } from "../explain.ts";
 import { readText, tellProblems } from "../files.ts";
 import {
   breathe,
@@ -40,6 +41,7 @@ interface Options {
   readonly frames?: string;
   readonly pcap?: string;
   readonly record?: string;
+  readonly explain: readonly string[];
 }
 
 export function register(program: Command, finish: Finish): void {
@@ -57,8 +59,18 @@ export function register(program: Command, finish: Finish): void {
     .option("--pcap <directory>", "write the frames of all links to DIRECTORY/LAB.pcapng, one interface a link")
     .option("--record <file>", "write a recording, for `hotpair replay`")
     .option("--frames <which>", "all: log every frame, timer and alarm too (--json and --record)")
+    .option(
+      "--explain <subject>",
+      "why NODE:SUBJECT@TIME is as it is then, as sw2:agg1@21.5s; may be given again",
+      gather,
+      [],
+    )
     .option("--json", "one JSON object a line on stdout")
-    .addHelpText("after", "\nExample:\n  $ hotpair sim topologies/failover.yaml --seed 7 --pcap /tmp/captures")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ hotpair sim topologies/failover.yaml --seed 7 --pcap /tmp/captures" +
+        "\n  $ hotpair sim topologies/mlag-pair.yaml --explain sw2:agg1@21.5s",
+    )
     .action((file: string, options: Options) => finish(() => sim(file, options)));
 }
 
@@ -75,14 +87,17 @@ async function sim(file: string, options: Options): Promise<number> {
   }
   const { lab } = compiled;
   tellProblems(lab.warnings, false, true);
+  const questions = readQuestions(options.explain, lab);
+  const asked = end ?? lastAsked(questions);
   const run = new LabRun(lab, protocols, {
     ...(seed === undefined ? {} : { seed }),
-    ...(end === undefined ? {} : { end }),
+    ...(asked === undefined ? {} : { end: asked }),
   });
   const used = seed ?? lab.seed;
   const json = options.json === true;
   if (!json) void print(paint("bold", `${lab.name}: ${lab.nodes.length} nodes, seed ${used}, ${toSeconds(run.end)} s`));
   const closers = attach(run, { lab, text, name, seed: used, frames, json }, options);
+  const answers = follow(run, questions);
   const wall = performance.now();
   try {
     run.start();
@@ -95,14 +110,22 @@ async function sim(file: string, options: Options): Promise<number> {
   }
   const result = run.finish();
   const wallSeconds = Math.round(performance.now() - wall) / 1_000;
-  if (json) reportJson(result, wallSeconds);
-  else
+  if (json) {
+    for (const answer of answers()) explanationJson(answer);
+    reportJson(result, wallSeconds);
+  } else {
     report(
       result,
       wallSeconds,
       `hotpair sim ${file} --seed ${used}${options.for === undefined ? "" : ` --for ${options.for}`}`,
     );
+    for (const answer of answers()) explanationText(answer);
+  }
   return result.ok ? OK : FAILED;
+}
+
+function gather(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
 }
 
 interface Context {
@@ -192,8 +215,8 @@ function reportJson(result: RunResult, wallSeconds: number): void {
   for (const flow of result.flows) void printJson({ t, type: "flow", ...flow });
   for (const verdict of result.verdicts) void printJson({ t, ...verdict, at: toSeconds(verdict.at) });
   for (const v of result.violations) void printJson({ t, ...v, from: toSeconds(v.from), to: toSeconds(v.to) });
-  const { events, frames, ok } = result;
-  void printJson({ t, type: "summary", events, frames, virtualSeconds: t, wallSeconds, ok });
+  const { events, frames, watched, ok } = result;
+  void printJson({ t, type: "summary", events, frames, virtualSeconds: t, wallSeconds, watched, ok });
 }
 
 function report(result: RunResult, wallSeconds: number, again: string): void {
@@ -205,6 +228,7 @@ function report(result: RunResult, wallSeconds: number, again: string): void {
   if (result.verdicts.length > 0) void print("");
   for (const verdict of result.verdicts) void print(verdictLine(verdict));
   for (const violation of result.violations) void print(violationLine(violation));
+  if (result.watched.length > 0) void print(`watched: ${result.watched.join(", ")}`);
   const { events, frames, end } = result;
   void print(`\n${toSeconds(end)} virtual seconds in ${wallSeconds} s: ${events} events, ${frames} frames`);
   if (!result.ok) tell(paint("red", `failed; again: ${again}`, process.stderr));

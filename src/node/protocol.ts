@@ -1,9 +1,10 @@
 /** What a protocol's folder hands to the engine: everything that is known of it outside is in this record. */
 import type { ZodType } from "zod";
-import type { Ip } from "../core/addr.ts";
+import type { Ip, Mac } from "../core/addr.ts";
 import type { Env, Event, Mounted } from "../core/machine.ts";
 import type { Instant } from "../core/time.ts";
 import type { Invariant, View } from "../core/view.ts";
+import type { Explainable } from "./past.ts";
 
 /** Something wrong in a file that its schema cannot say, at a path; who returns it says where paths begin. */
 export interface Problem {
@@ -77,6 +78,15 @@ export interface Expectable {
   readonly promises?: Readonly<Record<string, (claim: Claim, nodes: readonly NodeConfig[]) => Invariant<unknown>>>;
 }
 
+/** Frames that a protocol's machines want of a real interface. */
+export interface Listening {
+  /** EtherType; with `protocol`: IP's own, and only that of its packets. */
+  readonly ethertype: number;
+  readonly protocol?: number;
+  /** Group addresses that the interface has to take. */
+  readonly groups: readonly Mac[];
+}
+
 export interface Protocol<Config = never> {
   /** The folder's name; machines and commands are addressed by it. */
   readonly name: string;
@@ -93,6 +103,9 @@ export interface Protocol<Config = never> {
   readonly complete?: (config: Config, node: NodeConfig) => NodeConfig;
   /** The machines that a node with this configuration runs, in the order in which they hear of things. */
   readonly mount?: (config: Config, node: NodeConfig, env: Env) => readonly Mounted[];
+  /** On a host whose kernel does it itself (Linux: the IP stack, bridges), nothing is mounted. */
+  readonly kernel?: boolean;
+  readonly listens?: readonly Listening[];
   /** The machines that watch a port and never send: what a capture says of this protocol. */
   readonly observe?: (port: string, env: Env) => readonly Mounted[];
   /** What a lab may expect of it; addressed by `name`. */
@@ -106,12 +119,14 @@ export interface Protocol<Config = never> {
   readonly compare?: (
     nodes: readonly NodeConfig[],
   ) => readonly (Problem & { readonly node: string; readonly warning: boolean })[];
+  /** Why its ports, roles and entries are as they are. */
+  readonly explain?: Explainable;
   /** An event of this protocol as words for the timeline; undefined for one that the timeline leaves out. */
   readonly describe?: (event: Event) => string | undefined;
   /** Opens the measuring of a lab's traffic; `end` is when the run ends. One protocol of the list has it. */
   readonly meter?: (flows: readonly Flow[], nodes: readonly NodeConfig[], end: Instant) => Meter;
-  /** Promises that hold for every lab whose nodes run it. */
-  readonly invariants?: (nodes: readonly NodeConfig[]) => readonly Invariant<unknown>[];
+  /** Promises that hold for every lab whose nodes run it. `traffic` are the flows that the lab expects to arrive. */
+  readonly invariants?: (nodes: readonly NodeConfig[], traffic: readonly Flow[]) => readonly Invariant<unknown>[];
 }
 
 /** Forgets the configuration's type, once its schema guards it. */

@@ -42,6 +42,7 @@ describe("hotpair sim", () => {
     expect(stdout).toContain("   10.000000  world   power-off gw1");
     expect(stdout).toMatch(/^flow up: sent 30000, received 26976, lost 3024, duplicated 0, reordered 0, longest gap /m);
     expect(stdout.match(/^ok {4}line \d+: /gm)).toHaveLength(9);
+    expect(stdout).toMatch(/^watched: no-blackhole-after-settle, no-duplicate, no-loop, one-master$/m);
     for (const line of stdout.split("\n")) if (line.includes("→")) expect(line).toMatch(/\([a-z-]+\)$/);
   });
 
@@ -70,6 +71,7 @@ describe("hotpair sim", () => {
       frames: expect.any(Number),
       virtualSeconds: 35,
       wallSeconds: expect.any(Number),
+      watched: ["no-blackhole-after-settle", "no-duplicate", "no-loop", "one-master"],
       ok: true,
     });
   });

@@ -14,6 +14,8 @@ import type { WorldCommand } from "./world.ts";
 export interface ScriptLine {
   readonly at: Instant;
   readonly command: WorldCommand;
+  /** Where it stands in the lab's file, from 1. */
+  readonly line: number;
 }
 
 const ETHERTYPE_IPV4 = 0x0800;
@@ -101,7 +103,8 @@ export function compileScriptLine(context: LabContext, path: Path): ScriptLine |
     return context.report([...path, "side"], `found a side, allowed: with cut and heal, not with ${verb}`, "key");
   }
   const command = compileVerb(context, path, verb, line);
-  return command === undefined ? undefined : { at: instant(line.at), command };
+  const place = context.source.locate(path, "value");
+  return command === undefined ? undefined : { at: instant(line.at), command, line: place.line };
 }
 
 type Line = z.output<ReturnType<typeof scriptSchema>>;
