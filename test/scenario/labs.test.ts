@@ -30,6 +30,7 @@ function run(lab: Lab, options: RunOptions = {}, everything = false) {
 it("there is a lab for each situation", () => {
   expect(labs).toEqual([
     "all-vrids.yaml",
+    "campus.yaml",
     "dual-stack.yaml",
     "failover.yaml",
     "filtered.yaml",
@@ -37,7 +38,11 @@ it("there is a lab for each situation", () => {
     "lacp-pair.yaml",
     "lacp-standby.yaml",
     "load-sharing.yaml",
+    "mlag-back-to-back.yaml",
+    "mlag-datacenter.yaml",
     "mlag-pair.yaml",
+    "mlag-split-brain.yaml",
+    "mlag-upgrade.yaml",
     "partition.yaml",
     "preempt.yaml",
     "three-way-tie.yaml",
