@@ -3,7 +3,7 @@
  * Without ns-3 (Debian: apt-get install ns3 libns3-dev g++) only hotpair's own figures are printed.
  *
  *   --repeats=5   how often each is measured
- *   --only=fwd|vrrp
+ *   --only=fwd|vrrp|mlag
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -18,6 +18,7 @@ const sources = join(here, "../../bench/ns3");
 interface Row {
   readonly what: string;
   readonly hotpair: readonly string[];
+  /** None for what ns-3 does not have. */
   readonly ns3: readonly string[];
   /** The field of both that is compared, more is better. */
   readonly field: string;
@@ -46,6 +47,13 @@ const ROWS: readonly Row[] = [
     ns3: ["--mode=vrrp", "--groups=500", "--per=2", "--vsecs=1800"],
     field: "virtual_per_wall",
     reach: 2,
+  },
+  {
+    what: "M-LAG peer joins, 40,000 stations (stations/s)",
+    hotpair: ["mlag-join.js", "--macs=40000"],
+    ns3: [],
+    field: "macs_per_s",
+    reach: 0,
   },
 ];
 
@@ -85,7 +93,8 @@ function option(name: string, fallback: string): string {
   return text === undefined ? fallback : text.slice(name.length + 3);
 }
 
-function compare(row: Row, rival: string | undefined, repeats: number): void {
+function compare(row: Row, binary: string | undefined, repeats: number): void {
+  const rival = row.ns3.length === 0 ? undefined : binary;
   const ours: Measured[] = [];
   const theirs: Measured[] = [];
   for (let i = 0; i < repeats; i++) {
@@ -105,6 +114,10 @@ function compare(row: Row, rival: string | undefined, repeats: number): void {
   console.log(`| ${row.what} | ${mine} | ${theirMedian} | **${ratio.toFixed(1)} ×** | ${reach} | ${memory} MiB |`);
 }
 
+function kindOf({ what }: Row): string {
+  return what.includes("VRRP") ? "vrrp" : what.includes("M-LAG") ? "mlag" : "fwd";
+}
+
 const only = option("only", "");
 const repeats = Number(option("repeats", "5"));
 const folder = mkdtempSync(join(tmpdir(), "hotpair-bench-"));
@@ -112,7 +125,7 @@ try {
   const rival = compile(folder);
   console.log("| what | hotpair | ns-3 | ratio | reach | peak memory |\n|---|---|---|---|---|---|");
   for (const row of ROWS) {
-    if (only === "" || (only === "vrrp") === row.what.includes("VRRP")) compare(row, rival, repeats);
+    if (only === "" || only === kindOf(row)) compare(row, rival, repeats);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
