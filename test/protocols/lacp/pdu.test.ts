@@ -15,7 +15,7 @@ const good = (self: Solo) => {
 };
 
 describe("LACPDUs", () => {
-  it("L02 · go to 01:80:c2:00:00:02 with EtherType 0x8809, subtype 1, version 1, from the port's own address", () => {
+  it("L01 L02 · 124 octets; go to 01:80:c2:00:00:02 with EtherType 0x8809, subtype 1, version 1, from the port's own address", () => {
     const self = new Solo(ONE);
     const frames: Frame[] = [];
     self.node.attach(self.node.port("p1"), { transmit: (frame) => frames.push(frame) });
