@@ -70,6 +70,7 @@ function formatVrrp(vrrp: VrrpFields): string {
   const there = vrrp.addresses ?? [];
   if (there.length > 0) words.push(there.join(","));
   if (vrrp.count !== undefined && vrrp.count !== there.length) words.push(`(count ${vrrp.count})`);
+  if (vrrp.trailer !== undefined) words.push(`signed with key ${vrrp.trailer.key} sequence ${vrrp.trailer.sequence}`);
   return words.join(" ");
 }
 

@@ -98,6 +98,8 @@ export interface VrrpFields {
   readonly auth_string?: string;
   readonly reserved?: number;
   readonly addresses?: readonly string[];
+  /** draft-cassen-vrrp-auth-hmac, not verified: key id, the 64 bits of the sequence and their time in UTC, HMAC. */
+  readonly trailer?: { readonly key: number; readonly sequence: string; readonly time: string; readonly hmac: string };
   readonly checksum?: string;
   /** As tshark judges: version 3 with the pseudo-header, the others without. */
   readonly checksum_status?: "good" | "bad" | "unverified";

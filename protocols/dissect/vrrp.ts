@@ -1,7 +1,15 @@
 /** VRRP and CARP for people, and what receivers of either version do with an advert. */
 import { isMulticast } from "../../src/core/addr.ts";
 import { onesSum, toHex, u16 } from "../../src/core/bytes.ts";
-import { checksumFormsOf, decodeAdvert, isCarp, readAdvert, VRRP_GROUP_4, VRRP_GROUP_6 } from "../vrrp/codec.ts";
+import {
+  checksumFormsOf,
+  decodeAdvert,
+  isCarp,
+  readAdvert,
+  type Trailer,
+  VRRP_GROUP_4,
+  VRRP_GROUP_6,
+} from "../vrrp/codec.ts";
 import type { Carried } from "./carried.ts";
 import {
   type CarpFields,
@@ -39,8 +47,18 @@ function fieldsOf(packet: Carried): VrrpFields | undefined {
     ...(authType === 1 && authData !== undefined ? { auth_string: textOf(authData) } : {}),
     ...(reserved === undefined ? {} : { reserved }),
     ...(fields.addresses === undefined ? {} : { addresses: fields.addresses }),
+    ...(fields.trailer === undefined ? {} : { trailer: trailerOf(fields.trailer) }),
     ...(fields.checksum === undefined ? {} : checksumOf(packet, version, fields.checksum)),
   };
+}
+
+function trailerOf({ keyId, sequence: { seconds, rest }, hmac }: Trailer): NonNullable<VrrpFields["trailer"]> {
+  const time = (seconds + (rest >>> 16) / 0x10000).toFixed(6);
+  return { key: keyId, sequence: hexDigits(seconds) + hexDigits(rest), time, hmac: toHex(hmac) };
+}
+
+function hexDigits(word: number): string {
+  return word.toString(16).padStart(8, "0");
 }
 
 function textOf(bytes: Uint8Array): string {

@@ -1,6 +1,6 @@
 /** Who may take part in a session: messages signed with HMAC-SHA-256 (RFC 2104, FIPS 180-4). */
 import { equalBytes, u32 } from "../../src/core/bytes.ts";
-import { DIGEST_SIZE, hmacSha256 } from "./hmac.ts";
+import { DIGEST_SIZE, hmacSha256 } from "../../src/core/hmac.ts";
 
 export interface AuthenticationKey {
   /** 0 … 2^32-1, said in every message: keys are changed by adding the new one at both ends first. */

@@ -71,6 +71,14 @@ export interface IpVirtual {
   readonly accept: boolean;
   /** Master: true; any other state: false. */
   readonly present: boolean;
+  /**
+   * The router has left and goes on answering until another is heard. A kernel that would answer that other's gratuitous
+   * ARP, and so draw the virtual MAC back to its own port of the switch, is kept from it; this stack never does (RFC 5227
+   * §2.4).
+   */
+  readonly leaving?: boolean;
+  /** They are the interface's own addresses (RFC 9568 §5.2.4, priority 255): nobody takes them off it. */
+  readonly owned?: boolean;
 }
 
 /**

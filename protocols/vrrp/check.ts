@@ -1,10 +1,11 @@
 /** What is wrong with the routers of one node beyond one router's schema, and what disagrees between nodes. */
 import { contains, familyOf, formatPrefix, type Ip, isLinkLocal, type Prefix } from "../../src/core/addr.ts";
+import { equalBytes } from "../../src/core/bytes.ts";
 import { formatDuration } from "../../src/core/time.ts";
 import type { NodeConfig, Problem } from "../../src/node/protocol.ts";
-import type { RouterConfig, VrrpConfig } from "./config.ts";
+import { OWNER } from "./codec.ts";
+import type { Authentication, RouterConfig, VrrpConfig } from "./config.ts";
 import { identityOf, routersOf } from "./invariants.ts";
-import { OWNER } from "./router.ts";
 
 /** Paths begin at the value under the key `vrrp`. */
 export function check(config: VrrpConfig, node: NodeConfig): readonly Problem[] {
@@ -128,7 +129,34 @@ function against(router: RouterConfig, other: RouterConfig, node: string, warn: 
   if (router.checksum !== other.checksum && router.checksum !== "auto" && other.checksum !== "auto") {
     warn("checksum", `found ${router.checksum}, but ${node} has ${other.checksum}`);
   }
+  for (const message of unheard(router.authentication, other.authentication, node)) warn("authentication", message);
   if (router.peers.length > 0 !== other.peers.length > 0) {
     warn("peers", `found ${router.peers.length > 0 ? "unicast" : "multicast"}, but ${node} has the other`);
   }
+}
+
+/** Who will not believe whom; of secrets it is only said that they differ. */
+function unheard(mine: Authentication | undefined, theirs: Authentication | undefined, node: string): string[] {
+  const there = disbelief(mine, theirs, "there");
+  const here = disbelief(theirs, mine, "here");
+  return [
+    ...(there === undefined ? [] : [`${node} drops what this router sends: ${there}`]),
+    ...(here === undefined ? [] : [`this router drops what ${node} sends: ${here}`]),
+  ];
+}
+
+/** @param where the receiver is, in words */
+function disbelief(
+  sender: Authentication | undefined,
+  receiver: Authentication | undefined,
+  where: string,
+): string | undefined {
+  const [key] = sender?.mode === "receive-only" ? [] : (sender?.keys ?? []);
+  if (key === undefined) return receiver?.mode === "enforce" ? "it is unsigned (auth-missing)" : undefined;
+  if (receiver === undefined) return `it is signed, and authentication is off ${where} (length)`;
+  const known = receiver.keys.find(({ id }) => id === key.id);
+  if (known === undefined) return `key ${key.id} is not known ${where} (auth-key)`;
+  return equalBytes(known.secret, key.secret)
+    ? undefined
+    : `key ${key.id} has another secret ${where} (auth-signature)`;
 }

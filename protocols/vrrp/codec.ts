@@ -11,6 +11,7 @@
  *          in centiseconds
  *  6–7     Checksum                                   Checksum
  *  8…      Addr Count × 4 or 16 octets                Count × 4 octets, then 8 of Authentication Data
+ *  …       28 of a trailer that signs it (hmac.ts), if any
  * ```
  */
 import { type Family, familyOf, type Ip, ipBytes, ipFrom, type Mac } from "../../src/core/addr.ts";
@@ -18,7 +19,12 @@ import { assert } from "../../src/core/assert.ts";
 import { onesSum, setU16, u16, Writer } from "../../src/core/bytes.ts";
 import { drop, ok, type Result } from "../../src/core/result.ts";
 import { cs, type Duration, sec } from "../../src/core/time.ts";
+import { isTrailer, readTrailer, type Trailer } from "./hmac.ts";
 
+export type { Trailer } from "./hmac.ts";
+
+/** RFC 9568 §5.2.4: the priority of the router whose own the virtual addresses are. */
+export const OWNER = 255;
 /** RFC 9568 §5.1.1.4, §5.1.2.4. */
 export const VRRP_PROTOCOL = 112;
 /** RFC 9568 §5.1.1.3: a router more than one hop away cannot send this. */
@@ -96,6 +102,8 @@ export interface DecodedAdvert {
   readonly advert: Advert;
   /** Which computations fit; never empty, and both when the pseudo-header happens to sum to nothing. */
   readonly checksumForms: readonly ChecksumForm[];
+  /** The octets of a trailer that signs it, not yet verified. */
+  readonly trailer: Uint8Array | undefined;
 }
 
 const NO_FORM: readonly ChecksumForm[] = [];
@@ -110,8 +118,9 @@ const BOTH: readonly ChecksumForm[] = ["pseudo-header", "message"];
  * DEPARTS: octets behind the last address are refused as "length". §7.1 asks only for a complete packet, but no
  * receiver that we know of takes such a packet, and two readings of one advert are worse than none.
  * @param version the only version that is accepted; both when absent (version 2 over IPv4 alone)
+ * @param signed whether these octets may be a trailer, in version 3
  */
-export function decodeAdvert(packet: AdvertPacket, version?: 2 | 3): Result<DecodedAdvert, VrrpReason> {
+export function decodeAdvert(packet: AdvertPacket, version?: 2 | 3, signed = false): Result<DecodedAdvert, VrrpReason> {
   const { payload, family } = packet;
   if (isCarp(payload)) return drop("carp");
   if (packet.ttl !== VRRP_TTL) return drop("ttl");
@@ -128,14 +137,18 @@ export function decodeAdvert(packet: AdvertPacket, version?: 2 | 3): Result<Deco
   if (payload.length < FIXED || payload.length < size) return drop("length");
   // RFC 9568 §7.1 with erratum 8299.
   if (count === 0) return drop("count-zero");
-  if (payload.length > size) return drop("length");
-  const checksumForms = checksumFormsOf(packet);
+  let trailer: Uint8Array | undefined;
+  if (payload.length > size) {
+    if (!signed || found !== 3 || !isTrailer(payload, size)) return drop("length");
+    trailer = payload.subarray(size);
+  }
+  const checksumForms = formsOf(packet, trailer === undefined ? payload.length : size);
   if (!acceptable(checksumForms, found, family)) return drop("checksum");
   if (payload[1] === 0) return drop("vrid");
   const advert = found === 3 ? version3(payload, family, count) : version2(payload, count);
   // RFC 9568 §5.2.7 with erratum 8301: 0 would let a backup time out at once. RFC 3768 §7.1: 0 matches nobody's own.
   if (advert.interval === 0) return drop(found === 3 ? "interval-zero" : "interval-mismatch");
-  return ok({ advert, checksumForms });
+  return ok({ advert, checksumForms, trailer });
 }
 
 function version3(payload: Uint8Array, family: Family, count: number): AdvertV3 {
@@ -192,11 +205,19 @@ function acceptable(forms: readonly ChecksumForm[], version: number, family: Fam
 
 /** Which computations fit the checksum that stands in the payload; neither for one shorter than its header. */
 export function checksumFormsOf(packet: Omit<AdvertPacket, "ttl">): readonly ChecksumForm[] {
-  const { payload } = packet;
+  const { payload, family } = packet;
+  const size = encodedSize((payload[0] ?? 0) >>> 4, family, payload[3] ?? 0);
+  return formsOf(packet, isTrailer(payload, size) ? size : payload.length);
+}
+
+/** @param size of the advert alone: over IPv4 a trailer is not summed */
+function formsOf(packet: Omit<AdvertPacket, "ttl">, size: number): readonly ChecksumForm[] {
+  const { payload, family, source, destination } = packet;
   if (payload.length < FIXED) return NO_FORM;
-  const sum = onesSum(payload);
+  const covered = family === "ipv4" ? size : payload.length;
+  const sum = onesSum(payload, 0, covered);
   const message = sum === 0xffff;
-  const pseudo = continued(sum, pseudoHeaderSum(packet.source, packet.destination, payload.length)) === 0xffff;
+  const pseudo = continued(sum, pseudoHeaderSum(source, destination, covered)) === 0xffff;
   if (message) return pseudo ? BOTH : MESSAGE;
   return pseudo ? PSEUDO : NO_FORM;
 }
@@ -219,13 +240,17 @@ export interface Carrier {
   readonly checksum: ChecksumForm;
 }
 
-/** One advert as the payload of an IP packet from `source` to `destination`. Reserved bits are written as 0. */
-export function encodeAdvert(advert: Advert, carrier: Carrier): Uint8Array {
+/**
+ * One advert as the payload of an IP packet from `source` to `destination`. Reserved bits are written as 0.
+ * @param trailer that signs it
+ */
+export function encodeAdvert(advert: Advert, carrier: Carrier, trailer?: Uint8Array): Uint8Array {
   const { version, addresses } = advert;
   const family = familyOf(carrier.source);
   assert(addresses.length <= 255, "an advert counts at most 255 addresses");
   assert(version === 3 || family === "ipv4", "version 2 knows IPv4 only");
-  const writer = new Writer(encodedSize(version, family, addresses.length));
+  const size = encodedSize(version, family, addresses.length);
+  const writer = new Writer(size + (trailer?.length ?? 0));
   writer
     .u8((version << 4) | TYPE_ADVERTISEMENT)
     .u8(advert.vrid)
@@ -236,11 +261,13 @@ export function encodeAdvert(advert: Advert, carrier: Carrier): Uint8Array {
   writer.u16(0);
   for (const address of addresses) writer.put(ipBytes(address));
   if (version === 2) writer.put(advert.authData.subarray(0, AUTH_DATA));
+  if (trailer !== undefined) writer.put(trailer);
   const payload = writer.bytes;
   const covers = version === 2 ? "message" : family === "ipv6" ? "pseudo-header" : carrier.checksum;
-  let sum = onesSum(payload);
+  const summed = family === "ipv4" ? size : payload.length;
+  let sum = onesSum(payload, 0, summed);
   if (covers === "pseudo-header") {
-    sum = continued(sum, pseudoHeaderSum(carrier.source, carrier.destination, payload.length));
+    sum = continued(sum, pseudoHeaderSum(carrier.source, carrier.destination, summed));
   }
   setU16(payload, 6, ~sum & 0xffff);
   return payload;
@@ -263,6 +290,8 @@ export interface AdvertFields {
   readonly checksum?: number;
   /** Those of the `count` addresses that are there whole. */
   readonly addresses?: readonly Ip[];
+  /** Version 3: what signs it. */
+  readonly trailer?: Trailer;
 }
 
 /** Reads any payload as far as it goes; undefined when it is empty. */
@@ -284,6 +313,7 @@ export function readAdvert(payload: Uint8Array, family: Family): AdvertFields | 
     ...(version !== 3 && payload.length >= dataAt + AUTH_DATA
       ? { authData: payload.subarray(dataAt, dataAt + AUTH_DATA) }
       : {}),
+    ...(version === 3 && isTrailer(payload, dataAt) ? { trailer: readTrailer(payload.subarray(dataAt)) } : {}),
   };
 }
 

@@ -1,9 +1,11 @@
 /** What stands under the key `vrrp` of a node's file: a list of virtual routers. Every default stands here once. */
 import * as z from "zod";
 import { type Family, familyOf, type Ip, isLinkLocal, type Prefix } from "../../src/core/addr.ts";
+import { fromHex } from "../../src/core/bytes.ts";
 import { cs, type Duration, formatDuration, sec, ZERO } from "../../src/core/time.ts";
 import { duration, durationWithin, integerWithin, ip, name, portName, prefix, quote } from "../../src/node/units.ts";
 import { STATE_REASONS } from "./events.ts";
+import type { HmacKey } from "./hmac.ts";
 
 /** RFC 9568 §5.2.5: the count is one octet. */
 const MAX_ADDRESSES = 255;
@@ -61,6 +63,60 @@ const routerAdvertisement = z.strictObject({
   lifetime: durationWithin(ZERO, sec(9000)).optional().meta({ description: "Default: three times the interval." }),
 });
 
+/** The one in use, the next, and some to spare. */
+const MAX_KEYS = 8;
+const FORM = "hex: and 64 to 128 hex digits, or 32 to 64 printable ASCII characters";
+const KEYS = "a list of { id, secret }";
+
+/** No message quotes what stands here or hereabouts: a secret is nobody else's business. */
+const unquoted = (allowed: string) => ({
+  error: ({ code }: { readonly code?: string }) =>
+    code === "unrecognized_keys" ? undefined : `found something else, allowed: ${allowed}`,
+});
+
+const hmacKey = z.strictObject(
+  {
+    // draft-cassen-vrrp-auth-hmac-01; keepalived has 1 to 255.
+    id: z
+      .int(unquoted("1 to 255"))
+      .min(1, unquoted("1 to 255"))
+      .max(255, unquoted("1 to 255"))
+      .meta({ description: "1 to 255, said in every advert: the same key has the same id everywhere." }),
+    // As keepalived reads it, but for "file:", which would make a key of the file's name.
+    secret: z
+      .string(unquoted(FORM))
+      .regex(/^(hex:([0-9a-fA-F]{2}){32,64}|(?!hex:|file:)[\x20-\x7e]{32,64})$/, unquoted(FORM))
+      .meta({ description: "32 to 64 octets: hex: and their digits, or as text." }),
+  },
+  unquoted("{ id, secret }"),
+);
+
+const authentication = z.strictObject(
+  {
+    keys: z
+      .array(hmacKey, unquoted(KEYS))
+      .min(1, unquoted(`${KEYS}, one at least`))
+      .max(MAX_KEYS)
+      .meta({
+        description: "The first signs, all are believed: a new key goes behind the old one everywhere, then before it.",
+      }),
+    // As keepalived.
+    mode: z.enum(["receive-only", "permissive", "enforce"]).default("enforce").meta({
+      description:
+        "receive-only: sends unsigned adverts, takes both; permissive: signs, takes both; enforce: signs, takes signed ones only.",
+    }),
+    // keepalived has 1 to 300 s.
+    window: durationWithin(sec(1), sec(300)).optional().meta({
+      description: "By how much clocks may differ. Default: three intervals, 5s at least.",
+    }),
+    // As keepalived.
+    replay: z.enum(["time", "monotonic"]).default("time").meta({
+      description: "How old adverts are told: by the time that they carry, or only by the order in which they came.",
+    }),
+  },
+  unquoted("{ keys: [{ id, secret }] }"),
+);
+
 const fields = z.strictObject({
   name: name.optional().meta({ description: "For people; default INTERFACE-VRID, with -v6 for IPv6." }),
   interface: portName,
@@ -96,6 +152,11 @@ const fields = z.strictObject({
   password: z.string().min(1).max(8).optional().meta({
     description: "Version 2, authentication type 1 of RFC 2338: in clear text, against mistakes only.",
   }),
+  // draft-cassen-vrrp-auth-hmac-01; RFC 9568 has none.
+  authentication: authentication.optional().meta({
+    description:
+      "Version 3: adverts are signed with HMAC-SHA-256, as keepalived's auth_hmac does. Default: they are not.",
+  }),
   // Erratum 8298 of RFC 9568: an owner processes adverts and logs them, where the published text discards them.
   "owner-conflict": z.enum(["yield", "hold"]).default("yield").meta({
     description: "An owner that hears another owner with a higher address: yield to it, or hold on.",
@@ -114,6 +175,16 @@ export interface Tracked {
   readonly name: string;
   /** -253…253; 0: down means fault. */
   readonly weight: number;
+}
+
+export interface Authentication {
+  /** The first signs. */
+  readonly keys: readonly HmacKey[];
+  readonly mode: "receive-only" | "permissive" | "enforce";
+  /** By how much the time of an advert may differ from the time here. */
+  readonly window: Duration;
+  /** "monotonic": the window is not looked at. */
+  readonly replay: "time" | "monotonic";
 }
 
 /** One virtual router as the machine wants it. */
@@ -145,6 +216,7 @@ export interface RouterConfig {
   readonly routerAdvertisement: { readonly interval: Duration; readonly lifetime: Duration } | undefined;
   readonly migration: boolean;
   readonly password: string | undefined;
+  readonly authentication: Authentication | undefined;
   readonly ownerConflict: "yield" | "hold";
   readonly firstAddress: "link-local" | "any";
 }
@@ -212,6 +284,7 @@ function checkOptions(value: Fields, complain: Complain): void {
   if (value.password !== undefined && value.version === 3) {
     complain(["password"], "found a password, allowed: only with version 2 (version 3 has no authentication)");
   }
+  checkAuthentication(value, complain);
   if (value["router-advertisement"] !== undefined && !ipv6) {
     complain(["router-advertisement"], "found with IPv4 addresses, allowed: only with IPv6 addresses");
   }
@@ -222,6 +295,19 @@ function checkOptions(value: Fields, complain: Complain): void {
       if (names.has(key)) complain(["track", kind, i, "name"], `found ${quote(tracked)} twice, allowed: each once`);
       names.add(key);
     }
+  }
+}
+
+function checkAuthentication({ authentication: given, version, migration }: Fields, complain: Complain): void {
+  if (given === undefined) return;
+  if (version === 2 || migration) {
+    // What anybody can say unsigned in version 2 would be obeyed.
+    complain(["authentication"], "found with version 2 or migration, allowed: with version 3 alone");
+  }
+  const ids = new Set<number>();
+  for (const [i, { id }] of given.keys.entries()) {
+    if (ids.has(id)) complain(["authentication", "keys", i, "id"], `found ${id} twice, allowed: each id once`);
+    ids.add(id);
   }
 }
 
@@ -263,9 +349,22 @@ function normal(value: Fields): RouterConfig {
           },
     migration: value.migration,
     password: value.password,
+    authentication: authenticationOf(value),
     ownerConflict: value["owner-conflict"],
     firstAddress: value["first-address"],
   };
+}
+
+/** keepalived's default window: three intervals, at least 5 s. */
+function authenticationOf({ authentication: given, interval }: Fields): Authentication | undefined {
+  if (given === undefined) return undefined;
+  const { keys, mode, replay, window = Math.max(3 * interval, sec(5)) as Duration } = given;
+  return { keys: keys.map(({ id, secret }) => ({ id, secret: octetsOf(secret) })), mode, window, replay };
+}
+
+function octetsOf(secret: string): Uint8Array {
+  const hex = secret.startsWith("hex:") ? fromHex(secret.slice(4)) : undefined;
+  return hex ?? Uint8Array.from(secret, (character) => character.charCodeAt(0));
 }
 
 const which = {

@@ -20,9 +20,14 @@ export const STATE_REASONS = [
   "address-added",
   "tracking",
   "sync-group",
+  "reconfigured",
 ] as const;
 /** Why a virtual router changed its state. */
 export type StateReason = (typeof STATE_REASONS)[number];
+
+export const AUTH_REASONS = ["auth-missing", "auth-window", "auth-key", "auth-signature", "auth-replay"] as const;
+/** Why an advert was not believed, in the order in which it is looked at: draft-cassen-vrrp-auth-hmac. */
+export type AuthReason = (typeof AUTH_REASONS)[number];
 
 /** Why an advert was not acted on: the codec's reasons, and those that depend on the receiver. */
 export type DropReason =
@@ -30,6 +35,7 @@ export type DropReason =
   | "ip"
   | "fragment"
   | "auth"
+  | AuthReason
   | "address-list"
   | "first-address"
   | "own-address"
@@ -74,7 +80,7 @@ export interface VrrpDropEvent {
 export interface VrrpMismatchEvent extends OfRouter {
   readonly type: "vrrp.mismatch";
   readonly peer: string;
-  readonly what: "interval" | "address-list" | "owner-conflict" | "checksum";
+  readonly what: "interval" | "address-list" | "owner-conflict" | "checksum" | "authentication" | "clock";
   readonly ours: string;
   readonly theirs: string;
 }

@@ -1,6 +1,6 @@
 /** Why a virtual router is in its state. Every reason has a line in WHY. */
 import type { Family } from "../../src/core/addr.ts";
-import { formatDuration } from "../../src/core/time.ts";
+import { formatDuration, ZERO } from "../../src/core/time.ts";
 import {
   type Account,
   configured,
@@ -13,8 +13,17 @@ import {
 } from "../../src/node/past.ts";
 import type { NodeConfig } from "../../src/node/protocol.ts";
 import type { IpAddresses } from "../ip/events.ts";
+import { authenticationWords } from "./authentication.ts";
 import type { RouterConfig } from "./config.ts";
-import type { StateReason, VrrpEvent, VrrpPriorityEvent, VrrpStateEvent } from "./events.ts";
+import {
+  AUTH_REASONS,
+  type AuthReason,
+  type StateReason,
+  type VrrpDropEvent,
+  type VrrpEvent,
+  type VrrpPriorityEvent,
+  type VrrpStateEvent,
+} from "./events.ts";
 import { identityOf, routersOf } from "./invariants.ts";
 import { describe } from "./view.ts";
 
@@ -68,7 +77,26 @@ const WHY: Readonly<Record<StateReason, Why>> = {
     because: (one) => groupMember(one),
     ends: ({ router }) => `when every router of the group ${router.group ?? ""} can run`,
   },
+  reconfigured: { because: (one) => order(one, "configure") },
 };
+
+/** What of the configuration has an advert dropped that others may well believe. */
+const DISBELIEVED: Readonly<Record<AuthReason, (one: Case) => string>> = {
+  "auth-missing": ({ router }) => `${router.name} takes signed adverts only: ${secured(router)}`,
+  "auth-key": ({ router }) => `${router.name} does not know the sender's key: ${secured(router)}`,
+  "auth-signature": ({ router }) => `${router.name} has another secret than the sender: ${secured(router)}`,
+  "auth-window": ({ router }) =>
+    `${router.name} takes clocks that differ by ${formatDuration(router.authentication?.window ?? ZERO)} at most`,
+  "auth-replay": ({ router }) => `${router.name} takes each advert once, in its order: ${secured(router)}`,
+};
+
+function isAuthReason(reason: string): reason is AuthReason {
+  return AUTH_REASONS.some((one) => one === reason);
+}
+
+function secured({ authentication }: RouterConfig): string {
+  return `authentication ${authenticationWords(authentication)}`;
+}
 
 const PRIORITY: Readonly<Record<VrrpPriorityEvent["reason"], (one: Case) => Because>> = {
   command: (one) => order(one, "priority") ?? order(one, "start") ?? tracked(one),
@@ -114,6 +142,12 @@ export const explain: Explainable = {
           text,
           because: PRIORITY[event.reason](one) ?? born,
         };
+      case "vrrp.drop": {
+        const because = isAuthReason(event.reason)
+          ? configured(one.node, DISBELIEVED[event.reason](one))
+          : (one.past.touched(one.node, name) ?? born);
+        return { state: event.type, reason: event.reason, text, because };
+      }
       default:
         return { state: event.type, reason: "event", text, because: one.past.touched(one.node, name) ?? born };
     }
@@ -221,7 +255,23 @@ function gone(one: Case): Because {
   if (off !== undefined) return off;
   const now = stateFact(past, last.node, last.router);
   if (now !== undefined && eventOf<VrrpStateEvent>(now).to !== "master") return now;
-  return past.silence(node, router.interface, last.node) ?? stateFact(past, node, router) ?? since;
+  const silence = past.silence(node, router.interface, last.node);
+  return disbelieved(one, silence) ?? silence ?? stateFact(past, node, router) ?? since;
+}
+
+/** Somebody's adverts that came but were not believed, since the router is what it is and nothing else was in the way. */
+function disbelieved(one: Case, silence: Because): Fact | undefined {
+  const { past, node, router } = one;
+  const drop = past.event<VrrpDropEvent>(
+    node,
+    "vrrp.drop",
+    (event) => isAuthReason(event.reason) && event.vrid === router.vrid && isAt(event, router),
+  );
+  const since = newest(
+    stateFact(past, node, router),
+    silence !== undefined && "order" in silence ? silence : undefined,
+  );
+  return drop !== undefined && drop.order > (since?.order ?? 0) ? drop : undefined;
 }
 
 /** The master that said priority 0. */
@@ -242,7 +292,11 @@ function otherPriority(one: Case): Fact | undefined {
 }
 
 function isOf(event: Of, router: RouterConfig): boolean {
-  return event.interface === router.interface && event.vrid === router.vrid && event.family === router.family;
+  return event.vrid === router.vrid && isAt(event, router);
+}
+
+function isAt(event: Omit<Of, "vrid">, router: RouterConfig): boolean {
+  return event.interface === router.interface && event.family === router.family;
 }
 
 /** How it came to hear a master that is worse: by its own start, or over a way that is whole again. */

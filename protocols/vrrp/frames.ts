@@ -1,21 +1,25 @@
 /** The frames that a virtual router sends: adverts, and what tells hosts and bridges where its addresses are. */
 import { BROADCAST, type Ip4, type Ip6, isLinkLocal, type Mac, multicastMac } from "../../src/core/addr.ts";
 import { Frame } from "../../src/core/frame.ts";
-import { sec } from "../../src/core/time.ts";
+import type { Change } from "../../src/core/machine.ts";
+import { type Duration, sec, ZERO } from "../../src/core/time.ts";
 import { arpFrame, gratuitousArp } from "../arp/codec.ts";
 import { type IpPacket, ipFrame, ipPacket, NETWORK_CONTROL } from "../ip/codec.ts";
-import { packetFrame } from "../ip/events.ts";
+import { type IpVirtual, packetFrame } from "../ip/events.ts";
 import { ALL_NODES, ndFrame, unsolicitedAdvertisement } from "../nd/codec.ts";
+import { signature, signs } from "./authentication.ts";
 import {
   type Advert,
   type Carrier,
   encodeAdvert,
+  OWNER,
   VRRP_GROUP_4,
   VRRP_GROUP_6,
   VRRP_PROTOCOL,
   VRRP_TTL,
   virtualMac,
 } from "./codec.ts";
+import type { RouterConfig } from "./config.ts";
 import { type Router, tableOf, type VrrpOutput, type VrrpState } from "./state.ts";
 
 /** The group of version-independent adverts: RFC 9568 §5.1.1.2, §5.1.2.2. */
@@ -24,20 +28,20 @@ export function groupOf(family: "ipv4" | "ipv6") {
 }
 
 /** An advert as an IP packet: TTL or hop limit 255 (RFC 9568 §5.1.1.3, §5.1.2.3), DSCP CS6 as everybody sends it. */
-export function advertPacket(advert: Advert, carrier: Carrier): IpPacket {
+export function advertPacket(advert: Advert, carrier: Carrier, trailer?: Uint8Array): IpPacket {
   return ipPacket({
     source: carrier.source,
     destination: carrier.destination,
     ttl: VRRP_TTL,
     protocol: VRRP_PROTOCOL,
     trafficClass: NETWORK_CONTROL,
-    payload: encodeAdvert(advert, carrier),
+    payload: encodeAdvert(advert, carrier, trailer),
   });
 }
 
 /** An advert to the group, as a whole Ethernet frame from `source` (RFC 9568 §7.2: the virtual MAC). */
-export function advertFrame(advert: Advert, carrier: Carrier, source: Mac): Frame {
-  return Frame.of(ipFrame(multicastMac(carrier.destination), source, advertPacket(advert, carrier)));
+export function advertFrame(advert: Advert, carrier: Carrier, source: Mac, trailer?: Uint8Array): Frame {
+  return Frame.of(ipFrame(multicastMac(carrier.destination), source, advertPacket(advert, carrier, trailer)));
 }
 
 /** The MAC under which a router's addresses are reached. */
@@ -46,11 +50,27 @@ export function macOf(router: Router): Mac {
   return config.virtualMac ? virtualMac(config.family, config.vrid) : router.interface.mac;
 }
 
+/** What the host is asked for. @param priority as configured: the owner of the addresses answers whatever is said */
+export function wishOf(config: RouterConfig, priority: number, present: boolean): Change & IpVirtual {
+  const { interface: port, vrid, family, addresses, accept } = config;
+  const mac = config.virtualMac ? { mac: virtualMac(family, vrid) } : {};
+  // RFC 9568 §6.4.3: if it is the owner or if Accept_Mode is True.
+  const owned = priority === OWNER;
+  const owns = owned ? { owned } : {};
+  return { type: "ip.virtual", port, vrid, family, addresses, ...mac, accept: accept || owned, present, ...owns };
+}
+
 /**
  * What one transmission of `router` at `priority` puts on the wire: one frame to the group, or one for each peer; in
- * migration mode (RFC 9568 §8.4.2) version 3, then version 2.
+ * migration mode (RFC 9568 §8.4.2) version 3, then version 2. Signed adverts are signed for this one transmission.
+ * @param ahead how much later than now it is to be sent, where it is signed
  */
-export function advertOutputs(router: Router, priority: number, state: VrrpState): readonly VrrpOutput[] {
+export function advertOutputs(
+  router: Router,
+  priority: number,
+  state: VrrpState,
+  ahead: Duration = ZERO,
+): readonly VrrpOutput[] {
   const { config } = router;
   const source = tableOf(router).primary;
   if (source === undefined) return [];
@@ -59,12 +79,14 @@ export function advertOutputs(router: Router, priority: number, state: VrrpState
     config.checksum === "auto" ? router.form : config.checksum === "rfc9568" ? "message" : config.checksum;
   const outputs: VrrpOutput[] = [];
   for (const advert of advertsOf(router, priority)) {
+    // One signature for all copies: the draft leaves out where they go to.
+    const trailer = signs(router.config) ? signature(router, advert, source, state, ahead) : undefined;
     for (const destination of destinations) {
       const carrier = { source, destination, checksum };
       outputs.push(
         config.peers.length > 0
-          ? { kind: "send", port: state.ipPort, frame: packetFrame(advertPacket(advert, carrier)) }
-          : { kind: "send", port: router.interface.port, frame: advertFrame(advert, carrier, macOf(router)) },
+          ? { kind: "send", port: state.ipPort, frame: packetFrame(advertPacket(advert, carrier, trailer)) }
+          : { kind: "send", port: router.interface.port, frame: advertFrame(advert, carrier, macOf(router), trailer) },
       );
     }
   }

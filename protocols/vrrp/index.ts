@@ -6,12 +6,15 @@ import { ETHERTYPE } from "../ethernet/codec.ts";
 import { check, compare } from "./check.ts";
 import { VRRP_GROUP_4, VRRP_GROUP_6, VRRP_PROTOCOL } from "./codec.ts";
 import { command, schema, type VrrpConfig } from "./config.ts";
+import { changes } from "./configure.ts";
 import { expect } from "./expect.ts";
 import { explain } from "./explain.ts";
+import { kernel } from "./farewell.ts";
 import { invariants } from "./invariants.ts";
 import { vrrp } from "./machine.ts";
 import { vrrpObserver } from "./observer.ts";
 import { describeObserved } from "./observer-view.ts";
+import { status } from "./status.ts";
 import { describe } from "./view.ts";
 
 export const protocol: Protocol<VrrpConfig> = {
@@ -27,8 +30,11 @@ export const protocol: Protocol<VrrpConfig> = {
   compare,
   describe: (event) => describeObserved(event) ?? describe(event),
   invariants,
+  holds: kernel,
+  status,
+  changes,
   listens: [
-    { ethertype: ETHERTYPE.ipv4, protocol: VRRP_PROTOCOL, groups: [multicastMac(VRRP_GROUP_4)] },
-    { ethertype: ETHERTYPE.ipv6, protocol: VRRP_PROTOCOL, groups: [multicastMac(VRRP_GROUP_6)] },
+    { ethertype: ETHERTYPE.ipv4, protocol: VRRP_PROTOCOL, groups: [multicastMac(VRRP_GROUP_4)], joins: [VRRP_GROUP_4] },
+    { ethertype: ETHERTYPE.ipv6, protocol: VRRP_PROTOCOL, groups: [multicastMac(VRRP_GROUP_6)], joins: [VRRP_GROUP_6] },
   ],
 };

@@ -1,8 +1,10 @@
 /** One machine for all virtual routers of a node: it finds the router that an input is for. */
+import type { HostClock } from "../../src/core/clock.ts";
 import type { Input, Machine } from "../../src/core/machine.ts";
 import { type Instant, NEVER } from "../../src/core/time.ts";
 import type { IpAddresses } from "../ip/events.ts";
 import type { VrrpConfig } from "./config.ts";
+import { configure, sweep } from "./configure.ts";
 import { earliestOf, nextDue } from "./deadlines.ts";
 import type { VrrpCommand, VrrpEvent, Which } from "./events.ts";
 import { mayBeAdvert, receive } from "./reception.ts";
@@ -21,9 +23,9 @@ import {
 
 type Change = Extract<VrrpOutput, { kind: "apply" }>["change"];
 
-export const vrrp: Machine<VrrpConfig, VrrpState, VrrpCommand, VrrpEvent, IpAddresses, Change> = {
+export const vrrp: Machine<VrrpConfig, VrrpState, VrrpCommand, VrrpEvent, IpAddresses | HostClock, Change> = {
   name: "vrrp",
-  hears: ["ip.addresses"],
+  hears: ["ip.addresses", "host.clock"],
   ports: (config) => ({
     uses: [
       ...new Set(
@@ -41,9 +43,18 @@ export const vrrp: Machine<VrrpConfig, VrrpState, VrrpCommand, VrrpEvent, IpAddr
     const first = earliestOf(state.heap);
     return state.reviewAt < first ? state.reviewAt : first;
   },
+  reconfigure: (state, config, env, now) => {
+    state.now = now;
+    configure(state, config, env);
+    return taken(state);
+  },
 };
 
-function step(state: VrrpState, input: Input<VrrpCommand, IpAddresses>, now: Instant): readonly VrrpOutput[] {
+function step(
+  state: VrrpState,
+  input: Input<VrrpCommand, IpAddresses | HostClock>,
+  now: Instant,
+): readonly VrrpOutput[] {
   const turn: Turn = state;
   turn.now = now;
   switch (input.kind) {
@@ -71,9 +82,16 @@ function step(state: VrrpState, input: Input<VrrpCommand, IpAddresses>, now: Ins
       order(turn, input.command);
       break;
     case "heard":
-      hear(turn, input.event);
+      if (input.event.type === "host.clock") turn.utc = input.event.utc;
+      else hear(turn, input.event);
       break;
   }
+  if (state.retiring) sweep(state);
+  return taken(turn);
+}
+
+/** What came of the input. */
+function taken(turn: Turn): readonly VrrpOutput[] {
   const { out } = turn;
   turn.out = NO_OUTPUT;
   turn.borrowed = false;
@@ -125,8 +143,9 @@ function order(state: Turn, command: VrrpCommand): void {
   else review(state);
 }
 
-function concerns(which: Which, { config }: Router): boolean {
+function concerns(which: Which, { config, retired }: Router): boolean {
   return (
+    !retired &&
     (which.interface === undefined || which.interface === config.interface) &&
     (which.vrid === undefined || which.vrid === config.vrid) &&
     (which.family === undefined || which.family === config.family)

@@ -1,7 +1,7 @@
 /** What is odd about valid adverts: said once for each pair of speakers and values, so that a steady oddity is one line. */
 import type { Ip } from "../../src/core/addr.ts";
 import { formatDuration, since } from "../../src/core/time.ts";
-import type { Advert, ChecksumForm } from "./codec.ts";
+import { type Advert, type ChecksumForm, OWNER } from "./codec.ts";
 import { named } from "./observer-election.ts";
 import type { AnomalyKind } from "./observer-events.ts";
 import {
@@ -15,7 +15,6 @@ import {
   type Watched,
 } from "./observer-state.ts";
 
-const OWNER = 255;
 /** Virtual addresses that a line names. */
 const NAMED = 4;
 

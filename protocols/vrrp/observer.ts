@@ -167,7 +167,8 @@ function receive(state: ObserverState, frame: Frame, now: Instant): readonly Out
 /** What any receiver would say, whatever it is configured for. */
 function judge(packet: AdvertPacket): Result<DecodedAdvert, VrrpBrokenEvent["reason"]> {
   const { source, destination, family } = packet;
-  const decoded = decodeAdvert(packet);
+  // Whoever sends signed adverts has receivers that know the key; here they are believed.
+  const decoded = decodeAdvert(packet, undefined, true);
   if (!decoded.ok) return decoded;
   const { advert } = decoded.value;
   const group = family === "ipv4" ? VRRP_GROUP_4 : VRRP_GROUP_6;

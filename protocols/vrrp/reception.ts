@@ -1,12 +1,13 @@
 /** From a frame to an advert that a router acts on, or to the one reason why it is dropped (RFC 9568 §7.1). */
 import { ipBytes, isLinkLocal } from "../../src/core/addr.ts";
-import { equalBytes } from "../../src/core/bytes.ts";
+import { EMPTY, equalBytes } from "../../src/core/bytes.ts";
 import type { Frame } from "../../src/core/frame.ts";
 import { drop, ok, type Result } from "../../src/core/result.ts";
-import { formatDuration, type Instant, instant, sec } from "../../src/core/time.ts";
+import { formatDuration, type Instant, instant, NEVER, sec, ZERO } from "../../src/core/time.ts";
 import { ETHERTYPE } from "../ethernet/codec.ts";
 import { ipLayout, ipPacketAt } from "../ip/codec.ts";
 import { factsOf } from "../ip/events.ts";
+import { type Authenticated, authenticate, note } from "./authentication.ts";
 import {
   type Advert,
   type AdvertPacket,
@@ -14,11 +15,12 @@ import {
   AUTHENTICATION_HEADER,
   type DecodedAdvert,
   decodeAdvert,
+  OWNER,
   VRRP_PROTOCOL,
 } from "./codec.ts";
 import type { DropReason, VrrpMismatchEvent } from "./events.ts";
 import { authentication, groupOf } from "./frames.ts";
-import { forgetFrames, hearAdvert, OWNER } from "./router.ts";
+import { forgetFrames, hearAdvert } from "./router.ts";
 import {
   addressSet,
   type DropRecord,
@@ -86,12 +88,17 @@ export function receive(turn: Turn, face: Interface, frame: Frame): void {
 
 /** Everything that is the same for identical octets has been decided; what is left is to act on them. */
 function accept(turn: Turn, router: Router, heard: Remembered): void {
-  if (router.state !== "backup" && router.state !== "master") return;
+  if (!listens(router)) return;
   const { advert, checksumForms } = heard;
   countAdvert(router, heard, 1, turn.now);
   followForm(router, advert, checksumForms[0], checksumForms.length);
   const settled = hearAdvert(turn, router, advert.priority, advert.interval, heard.order);
   heard.steady = settled && router.last === heard;
+}
+
+/** One that has left in an orderly way listens for whoever takes its place. */
+function listens({ state, lingerUntil }: Router): boolean {
+  return state === "backup" || state === "master" || lingerUntil !== NEVER;
 }
 
 /** `checksum: auto`: as the last peer does it, so that a peer that knows one form only hears this router. */
@@ -136,7 +143,7 @@ function examine(
   frame: Frame,
 ): DropReason | undefined {
   if (packet.source === table.primary) return "own-address";
-  const decoded = decodeAdvert(packet, first === undefined ? table.version : spoken(first));
+  const decoded = decodeAdvert(packet, first === undefined ? table.version : spoken(first), maySign(first));
   if (!decoded.ok) return decoded.reason;
   if (first === undefined) {
     table.strangers[decoded.value.advert.vrid] = frame.bytes;
@@ -153,6 +160,14 @@ function examine(
 
 function spoken(router: Router): 2 | 3 | undefined {
   return router.config.migration ? undefined : router.config.version;
+}
+
+/** Whether a trailer is no mistake: some router of this VRID knows what it is, or it is other people's business. */
+function maySign(first: Router | undefined): boolean {
+  for (let router = first; router !== undefined; router = router.twin) {
+    if (router.config.authentication !== undefined) return true;
+  }
+  return first === undefined;
 }
 
 /** A multicast router hears the group only; one with peers hears them only, and only when they write to it. */
@@ -173,11 +188,14 @@ function admit(
   decoded: DecodedAdvert,
   frame: Frame,
 ): DropReason | undefined {
-  if (router.state !== "backup" && router.state !== "master") return undefined;
+  if (!listens(router)) return undefined;
   catchUp(router);
-  const { advert, checksumForms } = decoded;
-  const same = addressSet(advert.addresses) === router.addressSet;
+  const { advert, checksumForms, trailer } = decoded;
   const known = router.peers.get(packet.source);
+  if (trailer !== undefined && router.config.authentication === undefined) return "length";
+  const believed = authenticate(router, packet, trailer, known, turn);
+  if (typeof believed === "string") return believed;
+  const same = addressSet(advert.addresses) === router.addressSet;
   const reason = refusal(turn, router, advert, same, known);
   if (reason !== undefined) {
     if (reason === "address-list") router.counters.addressListMismatches++;
@@ -188,10 +206,16 @@ function admit(
   peer.interval = advert.interval;
   peer.version = advert.version;
   peer.checksumForms = checksumForms;
+  note(peer, believed);
   const order = compareOctets(ipBytes(packet.source), tableOf(router).primaryBytes);
   mention(turn, router, peer, advert, same, checksumForms);
-  const heard = { heard: turn.now, repeats: 0, steady: false };
-  router.last = { frame, bytes: frame.bytes, advert, checksumForms, order, sameAddresses: same, peer, ...heard };
+  mentionAuthentication(turn, router, peer, believed);
+  const since = { heard: turn.now, repeats: 0, steady: false };
+  if (believed !== undefined) router.counters.authenticated++;
+  const again = believed === undefined ? frame : undefined;
+  const bytes = again?.bytes ?? EMPTY;
+  // Not spread together of two halves: every advert that repeats is compared with it, and that form is read slower.
+  router.last = { frame: again, bytes, advert, checksumForms, order, sameAddresses: same, peer, ...since };
   accept(turn, router, router.last);
   return undefined;
 }
@@ -247,7 +271,12 @@ function newPeer(router: Router, packet: AdvertPacket): Peer {
     checksumForms: [],
     heard: instant(0),
     adverts: 0,
+    since: instant(0),
+    run: 0,
+    runInterval: ZERO,
     heardV3: instant(Number.NEGATIVE_INFINITY),
+    keyId: undefined,
+    sequence: undefined,
     said: new Set(),
   };
   router.peers.set(packet.source, peer);
@@ -272,6 +301,16 @@ function mention(
   if (config.checksum === "auto" || advert.version === 2 || config.family === "ipv6") return;
   const ours = config.checksum === "rfc9568" ? "message" : "pseudo-header";
   if (!forms.includes(ours)) say(turn, router, peer, "checksum", ours, forms.join(" "));
+}
+
+/** What is taken now and will not be: unsigned adverts once all are to be signed, clocks that drift on. */
+function mentionAuthentication(turn: Turn, router: Router, peer: Peer, found: Authenticated | undefined): void {
+  const { authentication } = router.config;
+  if (authentication === undefined) return;
+  const { mode, replay, window } = authentication;
+  if (found === undefined) say(turn, router, peer, "authentication", mode, "unsigned");
+  else if (replay === "time" && Math.abs(found.ahead) > window / 2)
+    say(turn, router, peer, "clock", `window ${formatDuration(window)}`, found.ahead > 0 ? "ahead" : "behind");
 }
 
 function say(

@@ -4,8 +4,9 @@
  * interfaces come up one after the other does not pass through states that mean nothing.
  */
 import type { Instant } from "../../src/core/time.ts";
+import { OWNER } from "./codec.ts";
 import type { StateReason } from "./events.ts";
-import { leave, OWNER, setPriority, startup } from "./router.ts";
+import { leave, setPriority, startup } from "./router.ts";
 import { type Router, type Turn, tableOf, type VrrpState } from "./state.ts";
 
 /** Why a router cannot run, whatever its group. */

@@ -17,9 +17,12 @@
  * |            |                                   | address                        |                                   |            |
  * |            | advert                            | else                           | discard, advert at once           | master     |
  */
-import { type Duration, type Instant, ms, NEVER } from "../../src/core/time.ts";
+import { after, type Duration, type Instant, ms, NEVER, sec } from "../../src/core/time.ts";
+import { signs } from "./authentication.ts";
+import { OWNER } from "./codec.ts";
+import type { RouterConfig } from "./config.ts";
 import type { StateReason, VrrpStateName } from "./events.ts";
-import { advertOutputs, announcements, macOf, routerAdvertisement } from "./frames.ts";
+import { advertOutputs, announcements, routerAdvertisement, wishOf } from "./frames.ts";
 import { put, putAll, type Router, type Turn, tableOf } from "./state.ts";
 import {
   aimDownTimer,
@@ -34,16 +37,18 @@ import {
   unsettle,
 } from "./timing.ts";
 
-/** RFC 9568 §5.2.4. */
-export const OWNER = 255;
 /** Adverts that answer others keep this distance, so that a flood of losing adverts is not answered by another. */
 export const ASSERT_GAP: Duration = ms(10);
 /** A master whose own timer is late by this many intervals may have been replaced: it announces itself afresh. */
 const LATE_INTERVALS = 3;
+/** How long a router that has left goes on answering, at least: a Skew_Time at the default interval. */
+const LINGER: Duration = sec(1);
 
 function say(turn: Turn, router: Router, to: VrrpStateName, reason: StateReason): void {
   const { state: from, config, priority } = router;
   router.state = to;
+  router.reason = reason;
+  router.changed = turn.now;
   const { interface: name, vrid, family } = config;
   put(turn, {
     kind: "event",
@@ -55,6 +60,7 @@ function say(turn: Turn, router: Router, to: VrrpStateName, reason: StateReason)
 
 /** Sends an advert of the current priority and sets Adver_Timer to Advertisement_Interval. */
 function advertise(turn: Turn, router: Router): void {
+  if (signs(router.config)) forgetFrames(router);
   router.memo ??= advertOutputs(router, router.priority, turn);
   putAll(turn, router.memo);
   router.counters.advertsSent += router.memo.length;
@@ -65,15 +71,17 @@ function advertise(turn: Turn, router: Router): void {
 /**
  * An advert at once, in answer to another; Adver_Timer starts again with it. RFC 9568 §6.4.3 asks for the restart
  * after priority 0 only; after any other answer the next regular one would say the same again too soon.
+ * @returns false when one has only just been sent
  */
-export function answer(turn: Turn, router: Router): void {
+export function answer(turn: Turn, router: Router): boolean {
   const next = router.advertSent + ASSERT_GAP;
   if (router.advertSent >= 0 && turn.now < next) {
     if (next < router.adverAt) router.adverAt = next as Instant;
-    return;
+    return false;
   }
   router.counters.asserts++;
   advertise(turn, router);
+  return true;
 }
 
 function release(turn: Turn, router: Router): void {
@@ -101,23 +109,9 @@ function advertiseRouter(turn: Turn, router: Router): void {
 }
 
 /** Asks the host to hold the addresses, or no longer to. */
-function apply(turn: Turn, router: Router, present: boolean): void {
-  const { interface: port, vrid, family, addresses, virtualMac, accept } = router.config;
+export function apply(turn: Turn, router: Router, present: boolean): void {
   router.applied = present;
-  put(turn, {
-    kind: "apply",
-    change: {
-      type: "ip.virtual",
-      port,
-      vrid,
-      family,
-      addresses,
-      ...(virtualMac ? { mac: macOf(router) } : {}),
-      // RFC 9568 §6.4.3: if it is the owner or if Accept_Mode is True.
-      accept: accept || router.base === OWNER,
-      present,
-    },
-  });
+  put(turn, { kind: "apply", change: wishOf(router.config, router.base, present) });
 }
 
 /** Makes the next transmission build its frames afresh: address, MAC, priority or checksum form has changed. */
@@ -129,6 +123,7 @@ export function forgetFrames(router: Router): void {
 
 /** Initialize or fault → backup; the owner of the addresses → master at once (§6.4.1). */
 export function startup(turn: Turn, router: Router, reason: StateReason): void {
+  endLinger(turn, router);
   router.masterInterval = router.config.interval;
   router.outFor = "startup";
   if (router.priority === OWNER) {
@@ -141,6 +136,30 @@ export function startup(turn: Turn, router: Router, reason: StateReason): void {
   refresh(turn, router);
 }
 
+/**
+ * DEPARTS from RFC 9568 §6.4.3, by which the addresses go as soon as priority 0 is sent: whoever takes over does so one
+ * Skew_Time later, and what hosts send meanwhile would be lost. They are answered until the new master is heard, or until
+ * no backup's Skew_Time can last any longer.
+ */
+function linger(turn: Turn, router: Router): void {
+  router.lingerUntil = after(turn.now, lingerTime(router.config));
+  setRare(router);
+  put(turn, { kind: "apply", change: { ...wishOf(router.config, router.base, true), leaving: true } });
+}
+
+export function lingerTime({ interval }: Pick<RouterConfig, "interval">): Duration {
+  return interval > LINGER ? interval : LINGER;
+}
+
+/** Gives the addresses up that are still answered for. */
+export function endLinger(turn: Turn, router: Router): void {
+  if (router.lingerUntil === NEVER) return;
+  router.lingerUntil = NEVER;
+  setRare(router);
+  apply(turn, router, false);
+  refresh(turn, router);
+}
+
 /** To initialize or fault. A master whose adverts can still leave says priority 0 first (§6.4.3). */
 export function leave(turn: Turn, router: Router, to: "initialize" | "fault", reason: StateReason): void {
   unsettle(router);
@@ -148,7 +167,11 @@ export function leave(turn: Turn, router: Router, to: "initialize" | "fault", re
   stopTimers(router);
   if (wasMaster && router.interface.up) release(turn, router);
   say(turn, router, to, reason);
-  if (router.applied) apply(turn, router, false);
+  if (router.applied) {
+    if (wasMaster && reason === "shutdown") linger(turn, router);
+    else if (router.lingerUntil !== NEVER) endLinger(turn, router);
+    else apply(turn, router, false);
+  }
   router.outFor = reason;
   router.last = undefined;
   refresh(turn, router);
@@ -227,6 +250,7 @@ function follow(turn: Turn, router: Router): void {
  */
 export function hearAdvert(turn: Turn, router: Router, priority: number, interval: Duration, order: number): boolean {
   if (router.state === "backup") return hearAsBackup(turn, router, priority, interval);
+  if (priority > 0) endLinger(turn, router);
   if (router.state === "master") hearAsMaster(turn, router, priority, interval, order);
   return false;
 }
@@ -273,7 +297,8 @@ function hearAsMaster(turn: Turn, router: Router, priority: number, interval: Du
     const holds = priority === OWNER && router.config.ownerConflict === "hold";
     if (!holds) yieldTo(turn, router, interval, "address-tiebreak");
   } else {
-    answer(turn, router);
+    // Hosts may have believed the announcement with which the other became master, and nothing else corrects them.
+    if (answer(turn, router) && priority > 0) putAll(turn, announcements(router));
     refresh(turn, router);
   }
 }
@@ -297,6 +322,7 @@ function rareTimers(turn: Turn, router: Router): void {
   const { now } = turn;
   if (router.announceAt <= now) announce(turn, router);
   if (router.routerAdvertAt <= now) advertiseRouter(turn, router);
+  if (router.lingerUntil <= now) endLinger(turn, router);
   if (router.preemptAt > now) return;
   // The delay is over: as after a release, the best of those that wait comes first by its Skew_Time.
   setPreemption(router, NEVER);

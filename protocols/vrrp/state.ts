@@ -8,6 +8,7 @@ import type { Advert, ChecksumForm } from "./codec.ts";
 import type { RouterConfig, VrrpConfig } from "./config.ts";
 import { enter, type Waiting } from "./deadlines.ts";
 import type { DropReason, StateReason, VrrpEvent, VrrpStateName } from "./events.ts";
+import type { Sequence } from "./hmac.ts";
 
 /** Senders remembered for one router; the one heard longest ago makes room. */
 export const MAX_PEERS_KEPT = 16;
@@ -23,15 +24,24 @@ export interface Peer {
   checksumForms: readonly ChecksumForm[];
   heard: Instant;
   adverts: number;
+  /** Since when it is heard without a break, how often since, and at which interval: what is missing between was lost. */
+  since: Instant;
+  run: number;
+  runInterval: Duration;
   /** When it was last heard in version 3, for RFC 9568 §8.4.2. */
   heardV3: Instant;
+  /** Of the key that its last advert was signed with; undefined for one that was not, or that nobody verified. */
+  keyId: number | undefined;
+  /** Of its last signed advert. */
+  sequence: Sequence | undefined;
   /** What was said about it already. */
   readonly said: Set<string>;
 }
 
 /** The last advert that was acted on, so that the same octets need not be judged again. */
 export interface Remembered {
-  readonly frame: Frame;
+  /** Undefined, and no octets, of a signed one: its octets never come again, unless somebody replays them. */
+  readonly frame: Frame | undefined;
   readonly bytes: Uint8Array;
   readonly advert: Advert;
   readonly checksumForms: readonly ChecksumForm[];
@@ -57,6 +67,8 @@ export interface Counters {
   asserts: number;
   intervalMismatches: number;
   addressListMismatches: number;
+  /** Adverts received whose signature is right. */
+  authenticated: number;
   /** Valid adverts by the form of their checksum; one that fits both counts in both. */
   readonly checksum: Record<ChecksumForm, number>;
   readonly dropped: Partial<Record<DropReason, number>>;
@@ -64,17 +76,23 @@ export interface Counters {
 
 /** One virtual router of this node: RFC 9568 §6.1, §6.2. */
 export interface Router extends Waiting {
-  readonly config: RouterConfig;
+  /** Another one after a reload (configure.ts). */
+  config: RouterConfig;
   readonly interface: Interface;
   /** Another router of the same VRID, family and interface, for other unicast peers. */
   twin: Router | undefined;
   readonly group: Group | undefined;
   /** The addresses as a set. */
-  readonly addressSet: string;
+  addressSet: string;
   state: VrrpStateName;
   /** Between `start` and `stop`. */
   enabled: boolean;
+  /** A reload has taken it away: it is here only for as long as it goes on answering. */
+  retired: boolean;
   draining: boolean;
+  /** Why it came into its state, and when. */
+  reason: StateReason;
+  changed: Instant;
   /** Why it is in "initialize" or "fault"; "startup" before it ever ran. */
   outFor: StateReason;
   /** As configured or commanded. */
@@ -106,13 +124,17 @@ export interface Router extends Waiting {
   announceAt: Instant;
   announcements: number;
   routerAdvertAt: Instant;
-  /** The earliest of `preemptAt`, `announceAt` and `routerAdvertAt`. */
+  /** Until when the addresses are still answered for, at most, after the router has left; NEVER for one that has not. */
+  lingerUntil: Instant;
+  /** The earliest of `preemptAt`, `announceAt`, `routerAdvertAt` and `lingerUntil`. */
   rareAt: Instant;
 
   /** For `checksum: auto`. */
   form: ChecksumForm;
-  /** What `frames.ts` has built; emptied when anything in it changes. */
+  /** What `frames.ts` has built; emptied when anything in it changes. A signature is for one transmission. */
   memo: readonly VrrpOutput[] | undefined;
+  /** Of the last advert that it has signed. */
+  sequence: Sequence | undefined;
   last: Remembered | undefined;
   readonly peers: Map<Ip, Peer>;
   readonly counters: Counters;
@@ -163,7 +185,9 @@ export interface Table {
 export interface VrrpState {
   readonly node: string;
   readonly ipPort: Port;
-  readonly routers: readonly Router[];
+  readonly routers: Router[];
+  /** Whether any of them is retired. */
+  retiring: boolean;
   /** By port index. */
   readonly interfaces: (Interface | undefined)[];
   readonly byName: Map<string, Interface>;
@@ -174,6 +198,8 @@ export interface VrrpState {
   reviewAt: Instant;
   /** Of the input that is being worked on. */
   now: Instant;
+  /** UTC at the instant 0, in microseconds since 1970; 0 where no host has a wall clock. */
+  utc: number;
   /** What comes out of it. */
   out: readonly VrrpOutput[];
   /** Whether `out` is somebody's list that must not grow. */
@@ -216,17 +242,7 @@ export function createState(config: VrrpConfig, env: Env): VrrpState {
     const known = byName.get(name);
     if (known !== undefined) return known;
     const port = env.port(name);
-    const made: Interface = {
-      port,
-      up: false,
-      mac: env.mac(port),
-      addresses: [],
-      ipv4: newTable("ipv4"),
-      ipv6: newTable("ipv6"),
-      routers: [],
-      unicast: false,
-      drops: new Map(),
-    };
+    const made = newInterface(port, env.mac(port));
     byName.set(name, made);
     interfaces[port.index] = made;
     return made;
@@ -252,14 +268,30 @@ export function createState(config: VrrpConfig, env: Env): VrrpState {
     node: env.node,
     ipPort,
     routers,
+    retiring: false,
     interfaces,
     byName,
     objects,
     heap,
     reviewAt: NEVER,
     now,
+    utc: 0,
     out: NO_OUTPUT,
     borrowed: false,
+  };
+}
+
+export function newInterface(port: Port, mac: Mac): Interface {
+  return {
+    port,
+    up: false,
+    mac,
+    addresses: [],
+    ipv4: newTable("ipv4"),
+    ipv6: newTable("ipv6"),
+    routers: [],
+    unicast: false,
+    drops: new Map(),
   };
 }
 
@@ -267,7 +299,7 @@ function newTable(family: Family): Table {
   return { family, primary: undefined, primaryBytes: undefined, version: 3, routers: [], strangers: [] };
 }
 
-function createRouter(config: RouterConfig, face: Interface, group: Group | undefined): Router {
+export function createRouter(config: RouterConfig, face: Interface, group: Group | undefined): Router {
   const router: Router = {
     config,
     interface: face,
@@ -276,7 +308,10 @@ function createRouter(config: RouterConfig, face: Interface, group: Group | unde
     addressSet: addressSet(config.addresses.map(({ address }) => address)),
     state: "initialize",
     enabled: true,
+    retired: false,
     draining: false,
+    reason: "startup",
+    changed: instant(0),
     outFor: "startup",
     base: config.priority,
     priority: config.priority,
@@ -295,9 +330,11 @@ function createRouter(config: RouterConfig, face: Interface, group: Group | unde
     announceAt: NEVER,
     announcements: 0,
     routerAdvertAt: NEVER,
+    lingerUntil: NEVER,
     rareAt: NEVER,
     form: config.checksum === "pseudo-header" ? "pseudo-header" : "message",
     memo: undefined,
+    sequence: undefined,
     last: undefined,
     peers: new Map(),
     counters: {
@@ -309,6 +346,7 @@ function createRouter(config: RouterConfig, face: Interface, group: Group | unde
       asserts: 0,
       intervalMismatches: 0,
       addressListMismatches: 0,
+      authenticated: 0,
       checksum: { message: 0, "pseudo-header": 0 },
       dropped: {},
     },
@@ -351,6 +389,12 @@ export function setAddresses(face: Interface, texts: readonly string[]): boolean
     if (prefix !== undefined) addresses.push(prefix.address);
   }
   face.addresses = addresses;
+  return choosePrimaries(face);
+}
+
+/** @returns whether a primary address is another one now. */
+export function choosePrimaries(face: Interface): boolean {
+  const { addresses } = face;
   const virtual = new Set<Ip>();
   for (const { config, base } of face.routers) {
     if (base !== 255) for (const { address } of config.addresses) virtual.add(address);

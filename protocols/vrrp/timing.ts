@@ -3,6 +3,9 @@ import { type Duration, type Instant, NEVER, us } from "../../src/core/time.ts";
 import { hurry } from "./deadlines.ts";
 import type { Remembered, Router, Turn } from "./state.ts";
 
+/** Intervals of silence after which adverts are not lost but were not sent. */
+const BREAK = 5;
+
 /** Skew_Time in microseconds, exact: a multiple of 1/256 µs, which a double holds. */
 export function skewTime(router: Router): number {
   // RFC 3768 §6.1: independent of the interval. RFC 9568 §6.1: a part of the master's.
@@ -58,6 +61,13 @@ export function unsettle(router: Router): void {
 export function countAdvert(router: Router, heard: Remembered, times: number, at: Instant): void {
   const { counters, config } = router;
   const { advert, peer, checksumForms } = heard;
+  // A master that is not heard for so long was none for a while; one with another interval is counted afresh, too.
+  if (peer.run === 0 || peer.runInterval !== advert.interval || at - peer.heard > BREAK * advert.interval * times) {
+    peer.since = at;
+    peer.run = 0;
+    peer.runInterval = advert.interval;
+  }
+  peer.run += times;
   peer.heard = at;
   peer.adverts += times;
   if (advert.version === 3) peer.heardV3 = at;
@@ -79,8 +89,8 @@ export function refresh(turn: Turn, router: Router): void {
 
 /** To be called when a timer has been set that is seldom set: an advert then looks at one time in place of three. */
 export function setRare(router: Router): void {
-  const { preemptAt, announceAt, routerAdvertAt } = router;
-  router.rareAt = Math.min(preemptAt, announceAt, routerAdvertAt) as Instant;
+  const { preemptAt, announceAt, routerAdvertAt, lingerUntil } = router;
+  router.rareAt = Math.min(preemptAt, announceAt, routerAdvertAt, lingerUntil) as Instant;
 }
 
 export function setPreemption(router: Router, at: Instant): void {
@@ -94,7 +104,7 @@ export function stopTimers(router: Router): void {
   router.preemptAt = NEVER;
   router.announceAt = NEVER;
   router.routerAdvertAt = NEVER;
-  router.rareAt = NEVER;
+  setRare(router);
   router.preempting = false;
   router.listening = false;
   router.wants = undefined;

@@ -74,6 +74,10 @@ export function describe(event: Event): string | undefined {
     case "vrrp.drop":
       return `${who}: advert dropped (${said.reason}), ${said.count} so far`;
     case "vrrp.mismatch":
+      if (said.what === "clock")
+        return `${who}: the clock of ${said.peer} is ${said.theirs}, beyond half of the ${said.ours}`;
+      if (said.what === "authentication")
+        return `${who}: ${said.peer} sends unsigned adverts, taken in mode ${said.ours}`;
       return `${who}: ${said.peer} has another ${said.what}: ${said.theirs}, ours ${said.ours}`;
     case "vrrp.stalled":
       return `${who}: not run for ${said.late} s`;

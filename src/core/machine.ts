@@ -99,6 +99,11 @@ export interface Machine<
   readonly step: (state: State, input: Input<C, H>, now: Instant) => readonly Output<E, A>[];
   /** When it wants its next `timer` input; NEVER for not at all. */
   readonly deadline: (state: State) => Instant;
+  /**
+   * Takes another configuration while it runs: what is the same in both goes on undisturbed. The ports of the new one are
+   * there already. Absent for a machine that has to be mounted afresh.
+   */
+  readonly reconfigure?: (state: State, config: Config, env: Env, now: Instant) => readonly Output<E, A>[];
 }
 
 /** A machine whose own types are folded away: the node gives it only its own state and what it asked for. */
@@ -111,7 +116,8 @@ export class Mounted {
   /** For views and tests; only the machine writes it. */
   readonly state: unknown;
   readonly owns: readonly Port[];
-  readonly uses: readonly Port[];
+  /** Other ones after the machine was given another configuration; only its node writes it. */
+  uses: readonly Port[];
   readonly relay: AnyMachine["relay"];
   /** When it wants its timer, as of its last step: its node is woken without a look into the states of all. */
   due: Instant = NEVER;

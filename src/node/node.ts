@@ -132,18 +132,55 @@ export class Node implements Env, Path {
         assert(owned.owner === undefined, `port ${port.name} of ${this.node} has two owners`);
         owned.owner = machine;
       }
-      for (const port of new Set(machine.uses)) {
-        const used = this.at(port);
-        const users = [...(used.first === undefined ? [] : [used.first]), ...used.others, machine];
-        const claimers = users.filter(({ relay }) => relay === undefined);
-        [used.first, ...used.others] = [...claimers, ...users.filter(({ relay }) => relay !== undefined)];
-      }
+      for (const port of new Set(machine.uses)) this.use(machine, this.at(port));
       for (const type of machine.machine.hears ?? []) {
         const list = this.hearers.get(type);
         if (list === undefined) this.hearers.set(type, [machine]);
         else list.push(machine);
       }
     }
+  }
+
+  /**
+   * Gives a machine another configuration while it runs.
+   * @returns ports without a wire that it uses now, and those that nobody uses any more, whose wires are gone
+   */
+  reconfigure(
+    machine: Mounted,
+    config: unknown,
+    now: Instant,
+  ): { readonly fresh: readonly Port[]; readonly unused: readonly Port[] } {
+    const { reconfigure, ports } = machine.machine;
+    assert(reconfigure !== undefined, `${machine.name} takes no other configuration`);
+    const uses = [...new Set((ports(config).uses ?? []).map((name) => this.portOf(name)))];
+    const before = machine.uses.map((port) => this.at(port));
+    for (const port of uses) if (!before.includes(port)) this.use(machine, port);
+    begin(now);
+    const command = { verb: "configure" };
+    this.log.append({ at: now, node: this.node, way: "in", what: { kind: "command", to: machine.name, command } });
+    const outputs = reconfigure(machine.state, config, this, now);
+    look(machine);
+    for (const output of outputs) this.perform(machine, output);
+    this.finish();
+    machine.uses = uses;
+    const unused: Port[] = [];
+    for (const port of before) {
+      if (uses.includes(port)) continue;
+      [port.first, ...port.others] = [port.first, ...port.others].filter(
+        (user): user is Mounted => user !== undefined && user !== machine,
+      );
+      if (port.first !== undefined) continue;
+      port.wire = undefined;
+      port.up = false;
+      unused.push(port);
+    }
+    return { fresh: uses.filter(({ wire, owner }) => wire === undefined && owner === undefined), unused };
+  }
+
+  private use(machine: Mounted, port: NodePort): void {
+    const users = [...(port.first === undefined ? [] : [port.first]), ...port.others, machine];
+    const claimers = users.filter(({ relay }) => relay === undefined);
+    [port.first, ...port.others] = [...claimers, ...users.filter(({ relay }) => relay !== undefined)];
   }
 
   /** Names of the ports that reach the host: used by a machine, owned by none. */

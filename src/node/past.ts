@@ -20,8 +20,8 @@ export interface Fact extends Entry {
 /** A cause that is in no log: what a file says, or that somebody sends. */
 export interface Origin {
   readonly node: string;
-  /** `configuration`: it is so from the start; `traffic`: a frame that came in. */
-  readonly type: "configuration" | "traffic";
+  /** `configuration`: it is so from the start; `traffic`: a frame that came in; `kernel`: what the host's kernel said. */
+  readonly type: "configuration" | "traffic" | "kernel";
   readonly text: string;
 }
 
@@ -71,7 +71,7 @@ export interface Ground {
   /** Names of the node's ports with a wire. */
   wires(node: string): readonly string[];
   /** What was done that gave the port carrier, or took it. */
-  carrier(past: Past, node: string, port: string, up: boolean): Fact | undefined;
+  carrier(past: Past, node: string, port: string, up: boolean): Fact | Origin | undefined;
   /** What stands in the way of hearing, or did last. */
   silence(past: Past, hearing: Hearing): Fact | Origin | undefined;
   /** What was done last to the way, or to those at its ends. */

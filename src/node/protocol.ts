@@ -1,8 +1,8 @@
 /** What a protocol's folder hands to the engine: everything that is known of it outside is in this record. */
 import type { ZodType } from "zod";
 import type { Ip, Mac } from "../core/addr.ts";
-import type { Env, Event, Mounted } from "../core/machine.ts";
-import type { Instant } from "../core/time.ts";
+import type { Change, Env, Event, Mounted } from "../core/machine.ts";
+import type { Duration, Instant } from "../core/time.ts";
 import type { Invariant, View } from "../core/view.ts";
 import type { Explainable } from "./past.ts";
 
@@ -85,6 +85,64 @@ export interface Listening {
   readonly protocol?: number;
   /** Group addresses that the interface has to take. */
   readonly groups: readonly Mac[];
+  /** The same as IP groups, where switches that snoop are to be told of them (IGMP, MLD). */
+  readonly joins?: readonly Ip[];
+}
+
+/** One thing that a machine runs, as JSON has it. */
+export interface StatusRow {
+  /** "vrrp.router". */
+  readonly type: string;
+  /** As people call it, and orders address it. */
+  readonly name: string;
+  readonly [field: string]: unknown;
+}
+
+/** What an operator may ask of the running machine that has its protocol's name. */
+export interface Status {
+  /** JSON values only, times in seconds; it may not change the state but for counting what is noted there. */
+  readonly rows: (state: never, now: Instant) => readonly StatusRow[];
+  /** What somebody else has to take over before this machine may go without a loss, and how long that takes at most. */
+  readonly holds: (state: never) => readonly { readonly name: string; readonly within: Duration }[];
+  /** The heads of a table for people, the cells of a row, and what stands in lines of its own beneath it. */
+  readonly columns: readonly string[];
+  readonly cells: (row: StatusRow) => readonly string[];
+  readonly details: (row: StatusRow) => readonly string[];
+}
+
+/** This octet of a frame is this one, or with `not` another one. It is false of a frame that ends before it. */
+export interface Condition {
+  readonly offset: number;
+  readonly octet: number;
+  readonly not?: boolean;
+}
+
+/** What has to be said should this process die, for something that it holds. */
+export interface Farewell {
+  /** Of the wish that it is about: `Kernel.key`. */
+  readonly key: string;
+  /** Interface on which it is said. */
+  readonly port: string;
+  /** Whole Ethernet frames. */
+  readonly frames: readonly Uint8Array[];
+  /** Whole IP packets, for peers that have an address of their own. */
+  readonly packets: readonly Uint8Array[];
+  /** A frame of which all of this is true says that another has taken over. */
+  readonly successor: readonly Condition[];
+  /** How long one is waited for. */
+  readonly within: Duration;
+}
+
+/** What a host needs to know of a protocol whose machine holds something in its kernel. */
+export interface Kernel<Config = never> {
+  /** Of the machine, whose state `farewells` is given. */
+  readonly machine: string;
+  /** Wishes that may come, so that what takes time can be made ready. */
+  readonly prepares: (config: Config) => readonly Change[];
+  /** Which thing a wish is about: a later wish with the same key replaces it. */
+  readonly key: (wish: Change) => string;
+  /** For all that is held now. The same object again says that nothing in it has changed. */
+  readonly farewells: (state: never) => readonly Farewell[];
 }
 
 export interface Protocol<Config = never> {
@@ -106,6 +164,7 @@ export interface Protocol<Config = never> {
   /** On a host whose kernel does it itself (Linux: the IP stack, bridges), nothing is mounted. */
   readonly kernel?: boolean;
   readonly listens?: readonly Listening[];
+  readonly holds?: Kernel<Config>;
   /** The machines that watch a port and never send: what a capture says of this protocol. */
   readonly observe?: (port: string, env: Env) => readonly Mounted[];
   /** What a lab may expect of it; addressed by `name`. */
@@ -121,6 +180,9 @@ export interface Protocol<Config = never> {
   ) => readonly (Problem & { readonly node: string; readonly warning: boolean })[];
   /** Why its ports, roles and entries are as they are. */
   readonly explain?: Explainable;
+  readonly status?: Status;
+  /** What another configuration changes, in words, a line each. */
+  readonly changes?: (from: Config, to: Config) => readonly string[];
   /** An event of this protocol as words for the timeline; undefined for one that the timeline leaves out. */
   readonly describe?: (event: Event) => string | undefined;
   /** Opens the measuring of a lab's traffic; `end` is when the run ends. One protocol of the list has it. */

@@ -67,6 +67,7 @@ export class Bench {
   readonly outputs: { readonly at: Instant; readonly output: VrrpOutput }[] = [];
   private lines: string[] = [];
   private readonly ports = new Map<string, Port>();
+  private readonly env: Env;
 
   /** The node runs, with its links up and its addresses known, unless `idle`. */
   constructor(routers: readonly Given[], options: { readonly idle?: boolean; readonly seed?: number } = {}) {
@@ -77,6 +78,7 @@ export class Bench {
       mac: (port) => macFrom(Uint8Array.of(2, 0, 0, 0, 1, port.index + 1)),
       rng: (owner) => createRng(options.seed ?? 1, "dut", owner),
     };
+    this.env = env;
     this.state = vrrp.init(config, env);
     if (options.idle === true) return;
     this.command({ verb: "start" });
@@ -111,6 +113,14 @@ export class Bench {
 
   command(command: VrrpCommand): this {
     return this.input({ kind: "command", to: "vrrp", command });
+  }
+
+  /** Another configuration while it runs. */
+  configure(routers: readonly Given[]): this {
+    const config = schema.parse(routers);
+    assert(vrrp.reconfigure !== undefined, "the machine takes another configuration");
+    for (const output of vrrp.reconfigure(this.state, config, this.env, this.now)) this.note(output);
+    return this;
   }
 
   link(name: string, up: boolean): this {
@@ -198,6 +208,7 @@ export class Bench {
       case "send":
         return wordsOf(output.frame);
       case "apply":
+        if (output.change.leaving === true) return "apply leaving";
         return `apply ${output.change.present ? "present" : "absent"}`;
       case "event": {
         const { event } = output;
@@ -250,7 +261,7 @@ function advertOf(frame: Frame) {
   if (frame.header.type !== 0x0800 && frame.header.type !== 0x86dd) return undefined;
   const packet = packetOf(frame);
   if (packet.protocol !== 112) return undefined;
-  const decoded = decodeAdvert(packet);
+  const decoded = decodeAdvert(packet, undefined, true);
   assert(decoded.ok, "a valid advert");
   return decoded.value;
 }

@@ -51,7 +51,7 @@ describe("start-up and shutdown", () => {
   test("24 · RFC 9568 §6.4.3 · a master that shuts down sends one advert of priority 0 with all addresses, then is silent", () => {
     const addresses = ["192.0.2.254/24", "192.0.2.253/24"];
     const bench = master({ addresses }).command({ verb: "stop" }).wait(sec(20));
-    expect(bench.said()).toEqual(["advert 0", "master → initialize shutdown", "apply absent"]);
+    expect(bench.said()).toEqual(["advert 0", "master → initialize shutdown", "apply leaving", "apply absent"]);
     expect(bench.lastAdvert().advert).toMatchObject({ priority: 0, addresses: ["192.0.2.254", "192.0.2.253"] });
   });
 
@@ -241,14 +241,14 @@ describe("master", () => {
     expect(state(bench)).toBe("master");
   });
 
-  test("44 · RFC 9568 §6.4.3 · a lower priority is answered at once", () => {
+  test("44 · RFC 9568 §6.4.3 · a lower priority is answered at once, and so are hosts that have believed it", () => {
     const bench = master().hear(99);
-    expect(bench.take()).toEqual(["4.000000 advert 100"]);
+    expect(bench.take()).toEqual(["4.000000 advert 100", "4.000000 garp 192.0.2.254"]);
     expect(state(bench)).toBe("master");
   });
 
   test("45 · RFC 9568 §6.4.3 · an equal priority from a lower address is answered at once", () => {
-    expect(master().hear(100, { source: "192.0.2.1" }).said()).toEqual(["advert 100"]);
+    expect(master().hear(100, { source: "192.0.2.1" }).said()).toEqual(["advert 100", "garp 192.0.2.254"]);
   });
 
   test("46 · RFC 9568 §6.4.3 · it yields to an equal priority from a higher address, and sends nothing", () => {

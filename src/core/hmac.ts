@@ -1,5 +1,5 @@
 /** SHA-256 (FIPS 180-4 §6.2) and HMAC (RFC 2104 §2) in plain arithmetic: machines have no crypto library. */
-import { u32, Writer } from "../../src/core/bytes.ts";
+import { u32, Writer } from "./bytes.ts";
 
 const BLOCK = 64;
 export const DIGEST_SIZE = 32;

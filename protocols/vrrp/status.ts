@@ -1,0 +1,199 @@
+/** What an operator sees of running virtual routers: one row each, and the row in words. */
+import { formatPrefix } from "../../src/core/addr.ts";
+import { formatDuration, type Instant, since, toSeconds, us } from "../../src/core/time.ts";
+import type { Status, StatusRow } from "../../src/node/protocol.ts";
+import { authenticationWords } from "./authentication.ts";
+import type { Counters, Peer, Router, VrrpState } from "./state.ts";
+import { tableOf } from "./state.ts";
+import { catchUp, downInterval, skewTime } from "./timing.ts";
+
+/** Times in seconds; those of timers from now on, those of the past from now back. */
+export interface RouterStatus extends StatusRow {
+  readonly type: "vrrp.router";
+  readonly interface: string;
+  readonly vrid: number;
+  readonly family: string;
+  readonly version: number;
+  readonly state: string;
+  /** Of the last change of state. */
+  readonly reason: string;
+  readonly since: number;
+  /** What is sent and compared; `base` without what is tracked. */
+  readonly priority: number;
+  readonly base: number;
+  readonly draining: boolean;
+  readonly interval: number;
+  readonly addresses: readonly string[];
+  readonly primary: string | undefined;
+  readonly checksum: string;
+  /** "enforce with key 1 (time)"; absent where adverts are not signed. */
+  readonly authentication?: string;
+  /** Whoever a backup obeys. */
+  readonly master: PeerStatus | undefined;
+  readonly timers: Timers;
+  readonly peers: readonly PeerStatus[];
+  readonly counters: Counters;
+}
+
+interface Timers {
+  readonly advert?: number;
+  readonly down?: number;
+  readonly preempt?: number;
+  readonly announce?: number;
+  readonly linger?: number;
+  /** Lengths: RFC 9568 §6.1. */
+  readonly downInterval: number;
+  readonly skewTime: number;
+}
+
+export interface PeerStatus {
+  readonly address: string;
+  readonly priority: number;
+  readonly interval: number;
+  readonly version: number;
+  readonly checksum: readonly string[];
+  /** Id of the key that its last advert was signed with. */
+  readonly key?: number;
+  /** How long ago. */
+  readonly heard: number;
+  readonly adverts: number;
+  /** Since it is heard without a break: adverts heard, adverts that its interval makes one expect, and their difference. */
+  readonly run: { readonly heard: number; readonly expected: number; readonly lost: number };
+}
+
+export const status: Status = {
+  rows: (state: VrrpState, now) => state.routers.filter(({ retired }) => !retired).map((router) => rowOf(router, now)),
+  // A backup that passes low adverts over takes its place when its down timer fires: three intervals and a skew time.
+  holds: ({ routers }: VrrpState) =>
+    routers
+      .filter(({ state }) => state === "master")
+      .map(({ config }) => ({ name: config.name, within: us(4 * config.interval) })),
+  columns: ["ROUTER", "INTERFACE", "VRID", "FAMILY", "STATE", "WHY", "SINCE", "PRIORITY", "MASTER", "NEXT"],
+  cells: (row) => cells(row as RouterStatus),
+  details: (row) => details(row as RouterStatus),
+};
+
+function rowOf(router: Router, now: Instant): RouterStatus {
+  catchUp(router);
+  const { config, state, last } = router;
+  const master = state === "backup" && last !== undefined && last.peer.priority > 0 ? last.peer : undefined;
+  const peers = [...router.peers.values()].sort((a, b) => b.heard - a.heard);
+  return {
+    type: "vrrp.router",
+    name: config.name,
+    interface: config.interface,
+    vrid: config.vrid,
+    family: config.family,
+    version: config.version,
+    state,
+    reason: router.reason,
+    since: toSeconds(since(router.changed, now)),
+    priority: router.priority,
+    base: router.base,
+    draining: router.draining,
+    interval: toSeconds(config.interval),
+    addresses: config.addresses.map(formatPrefix),
+    primary: tableOf(router).primary,
+    checksum: config.family === "ipv6" ? "pseudo-header" : config.version === 2 ? "message" : router.form,
+    ...(config.authentication === undefined ? {} : { authentication: authenticationWords(config.authentication) }),
+    master: master === undefined ? undefined : peerOf(master, now),
+    timers: timersOf(router, now),
+    peers: peers.map((peer) => peerOf(peer, now)),
+    counters: router.counters,
+  };
+}
+
+function timersOf(router: Router, now: Instant): Timers {
+  const { adverAt, downAt, preemptAt, announceAt, lingerUntil } = router;
+  const left = (name: string, at: Instant) => (Number.isFinite(at) ? { [name]: toSeconds(since(now, at)) } : {});
+  return {
+    ...left("advert", adverAt),
+    ...left("down", downAt),
+    ...left("preempt", preemptAt),
+    ...left("announce", announceAt),
+    ...left("linger", lingerUntil),
+    downInterval: exact(downInterval(router)),
+    skewTime: exact(skewTime(router)),
+  };
+}
+
+function exact(microseconds: number): number {
+  return toSeconds(us(Math.round(microseconds)));
+}
+
+function peerOf(peer: Peer, now: Instant): PeerStatus {
+  // Between the first and the last of n adverts lie n - 1 intervals.
+  const expected = Math.round((peer.heard - peer.since) / peer.interval) + 1;
+  const { run } = peer;
+  return {
+    address: peer.address,
+    priority: peer.priority,
+    interval: toSeconds(peer.interval),
+    version: peer.version,
+    checksum: peer.checksumForms,
+    ...(peer.keyId === undefined ? {} : { key: peer.keyId }),
+    heard: toSeconds(since(peer.heard, now)),
+    adverts: peer.adverts,
+    // Adverts that assert come in between the regular ones.
+    run: { heard: run, expected: Math.max(expected, run), lost: Math.max(0, expected - run) },
+  };
+}
+
+// --- in words ---
+
+function cells(row: RouterStatus): readonly string[] {
+  const { master, timers } = row;
+  const next = timers.advert ?? timers.down;
+  return [
+    row.name,
+    row.interface,
+    String(row.vrid),
+    row.family,
+    row.state,
+    row.reason,
+    ago(row.since),
+    row.priority === row.base ? String(row.priority) : `${row.priority} (${row.base})`,
+    row.state === "master" ? "itself" : master === undefined ? "-" : `${master.address} (${master.priority})`,
+    next === undefined ? "-" : `${timers.advert === undefined ? "takes over" : "advert"} in ${ago(Math.max(0, next))}`,
+  ];
+}
+
+function details(row: RouterStatus): readonly string[] {
+  const { counters, interval, version, checksum, primary, draining } = row;
+  const signed = row.authentication === undefined ? "" : `, authentication ${row.authentication}`;
+  const lines = [
+    `holds ${row.addresses.join(" ")}, sends from ${primary ?? "no address yet"} each ${seconds(interval)}, ` +
+      `version ${version}, checksum ${checksum}${signed}${draining ? ", draining" : ""}`,
+  ];
+  for (const { address, priority, interval: each, version: spoken, checksum: forms, heard, run, key } of row.peers) {
+    const loss = run.expected > 1 ? `, lost ${run.lost} of ${run.expected} (${percent(run.lost, run.expected)})` : "";
+    const by = key === undefined ? "" : `, signed with key ${key}`;
+    const form = `version ${spoken}, checksum ${forms.join("+")}${by}`;
+    lines.push(`peer ${address}: priority ${priority}, each ${seconds(each)}, ${form}, heard ${ago(heard)} ago${loss}`);
+  }
+  const { advertsSent, advertsReceived, priorityZeroSent, priorityZeroReceived, masterTransitions, dropped } = counters;
+  const drops = Object.entries(dropped).map(([reason, count]) => `${reason} ${count}`);
+  lines.push(
+    `adverts: ${advertsSent} sent, ${advertsReceived} received; priority 0: ${priorityZeroSent} sent, ` +
+      `${priorityZeroReceived} received; ${masterTransitions} times master` +
+      `${drops.length === 0 ? "" : `; dropped: ${drops.join(", ")}`}`,
+  );
+  return lines;
+}
+
+function percent(part: number, whole: number): string {
+  return `${((100 * part) / whole).toFixed(1)}%`;
+}
+
+function seconds(value: number): string {
+  return formatDuration(us(Math.round(value * 1e6)));
+}
+
+/** Two figures are enough for people: 3.2s, 140ms, 5m, 2h, 3d. */
+function ago(value: number): string {
+  if (value < 1) return `${Math.round(value * 1_000)}ms`;
+  if (value < 60) return `${value.toFixed(1)}s`;
+  if (value < 3_600) return `${Math.floor(value / 60)}m${Math.floor(value % 60)}s`;
+  if (value < 86_400) return `${Math.floor(value / 3_600)}h${Math.floor((value % 3_600) / 60)}m`;
+  return `${Math.floor(value / 86_400)}d${Math.floor((value % 86_400) / 3_600)}h`;
+}

@@ -1,0 +1,159 @@
+/** Carries out what holdings want undone: addresses and settings at once, then devices, firewall rules last. */
+import { spawn } from "node:child_process";
+import { toHex } from "../../core/bytes.ts";
+import type { Holding, Undo } from "./holdings.ts";
+import type { Request } from "./netlink.ts";
+import { Refused, type Rtnl } from "./rtnl.ts";
+import { readSysctl, writeSysctl } from "./sysctl.ts";
+
+/** What was to be removed is not there: ENOENT, ENXIO, ENODEV, EADDRNOTAVAIL. */
+const GONE = new Set([2, 6, 19, 99]);
+/** Group of the devices that are removed together: nobody else's, because no other process has our number. */
+const GROUP = 0x68000000 + process.pid;
+/** Milliseconds that nft may take. */
+const PATIENCE = 10_000;
+/** Characters of what it says that are told on. */
+const SAID = 300;
+
+type Link = Extract<Undo, { kind: "link" }>;
+
+/**
+ * Removing devices takes the kernel twenty milliseconds, in which nothing else happens here: so all addresses that are
+ * due go first. The rules go last, because until then they may shield an address.
+ */
+export class GivingBack {
+  private readonly users = new Map<string, number>();
+  private links: Link[] = [];
+  private rules: string[] = [];
+  private working: Promise<void> | undefined;
+
+  /**
+   * @param all holdings that will be given back
+   * @param trouble is told, in words, what could not be done
+   */
+  constructor(
+    private readonly rtnl: Rtnl,
+    all: Iterable<Holding>,
+    private readonly trouble: (text: string) => void,
+  ) {
+    for (const { undo } of all) {
+      for (const step of new Set(undo.map(nameOf))) this.users.set(step, (this.users.get(step) ?? 0) + 1);
+    }
+  }
+
+  /** Once for each of them. */
+  give({ undo }: Holding): void {
+    const steps = new Map(undo.map((step) => [nameOf(step), step]));
+    const due: Undo[] = [];
+    for (const [name, step] of steps) {
+      const left = (this.users.get(name) ?? 0) - 1;
+      this.users.set(name, left);
+      if (left <= 0) due.push(step);
+    }
+    for (const step of due) if (step.kind === "address") this.remove({ ...step, kind: "delete-address" }, nameOf(step));
+    for (const step of due) if (step.kind === "sysctl") this.restore(step.path, step.value);
+    for (const step of due) if (step.kind === "link") this.links.push(step);
+    for (const step of due) if (step.kind === "firewall") this.rules.push(step.text);
+    if (this.links.length + this.rules.length > 0) this.working ??= this.work();
+  }
+
+  /** Resolves when everything that was given to it so far is done. */
+  async finished(): Promise<void> {
+    while (this.working !== undefined) await this.working;
+  }
+
+  private async work(): Promise<void> {
+    try {
+      for (;;) {
+        // What has come in meanwhile has its turn: addresses that are due now do not wait for devices.
+        await turn();
+        if (this.links.length > 0) this.removeLinks(this.links.splice(0));
+        else if (this.rules.length > 0) await this.removeRules(this.rules.splice(0));
+        else return;
+      }
+    } catch (error) {
+      this.trouble(`not everything is given back: ${error instanceof Error ? error.message : String(error)}`);
+    } finally {
+      this.working = undefined;
+    }
+  }
+
+  /** One by one two hundred of them would take five seconds, as a group they take the time of one. */
+  private removeLinks(links: readonly Link[]): void {
+    const names = new Map<number, string>();
+    for (const news of this.rtnl.dump("links")) if (news.kind === "link") names.set(news.index, news.name);
+    const there = links.filter(({ index, name }) => names.get(index) === name);
+    if (there.length > 1) {
+      for (const link of there) this.remove({ kind: "group-link", index: link.index, group: GROUP }, nameOf(link));
+      this.remove({ kind: "delete-group", group: GROUP }, `a group of ${there.length} devices`);
+    }
+    // The only one, or what the kernel would not remove with the others.
+    for (const link of there) this.remove({ kind: "delete-link", index: link.index }, nameOf(link));
+  }
+
+  private async removeRules(texts: readonly string[]): Promise<void> {
+    // At once, because each run of nft takes milliseconds; it does all of a text or nothing.
+    if (texts.length > 1 && (await nft(texts.join("\n"))) === undefined) return;
+    for (const text of texts) {
+      const wrong = await nft(text);
+      if (wrong !== undefined) this.trouble(`firewall rules stay behind: ${wrong}`);
+    }
+  }
+
+  private remove(request: Request, what: string): void {
+    try {
+      this.rtnl.carryOut([request]);
+    } catch (error) {
+      if (error instanceof Refused && GONE.has(error.errno)) return;
+      this.trouble(`${what} stays behind: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  private restore(path: string, value: string): void {
+    const now = readSysctl(path);
+    // Gone with its device, or as it should be.
+    if (now === undefined || now === value) return;
+    if (!writeSysctl(path, value)) this.trouble(`net/${path} stays at ${now}: the kernel does not take ${value}`);
+  }
+}
+
+/** The same text for the same step, which the log shows. */
+function nameOf(step: Undo): string {
+  switch (step.kind) {
+    case "address":
+      return `address ${toHex(step.address)}/${step.length} of interface ${step.index}`;
+    case "link":
+      return `device ${step.name} (${step.index})`;
+    case "sysctl":
+      return `setting ${step.path} ${step.value}`;
+    case "firewall":
+      return `rules ${step.text}`;
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** @returns what is wrong, in words; undefined when the rules are carried out */
+function nft(text: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const child = spawn("nft", ["-f", "-"], {
+      stdio: ["pipe", "ignore", "pipe"],
+      timeout: PATIENCE,
+      killSignal: "SIGKILL",
+    });
+    let said = "";
+    child.stderr.setEncoding("utf8").on("data", (part: string) => {
+      if (said.length < SAID) said += part;
+    });
+    child.on("error", (error) => resolve(`nft cannot be run (${error.message})`));
+    // It ended before it had read everything: its exit code says why.
+    child.stdin.on("error", () => undefined);
+    child.on("close", (status, signal) => {
+      if (status === 0) resolve(undefined);
+      else resolve(`nft: ${said.slice(0, SAID).trim().replaceAll(/\s+/g, " ") || `ended with ${signal ?? status}`}`);
+    });
+    child.stdin.end(text);
+  });
+}

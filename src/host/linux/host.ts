@@ -1,0 +1,373 @@
+/**
+ * Real interfaces under a node: the kernel's links and addresses as inputs, frames by packet sockets, one alarm. Everything
+ * runs on one thread, one input at a time; what a node's step makes the host do happens before the next input.
+ */
+import { type Ip, type Mac, macBytes } from "../../core/addr.ts";
+import { ETHERNET_HEADER, Frame } from "../../core/frame.ts";
+import type { Log } from "../../core/log.ts";
+import type { Change, Command, Input, Port } from "../../core/machine.ts";
+import { type Instant, NEVER } from "../../core/time.ts";
+import type { Host, Wire } from "../../node/host.ts";
+import { machinesOf } from "../../node/machines.ts";
+import { Node } from "../../node/node.ts";
+import type { AnyProtocol, NodeConfig } from "../../node/protocol.ts";
+import { Alarm, monotonic } from "./alarm.ts";
+import type { Undo } from "./holdings.ts";
+import { Interfaces, type KernelInterface, usableAddresses } from "./interfaces.ts";
+import { type Guard, Keeping } from "./keeping.ts";
+import type { Libc } from "./libc.ts";
+import type { News } from "./netlink.ts";
+import { type PacketCounts, PacketSocket, type Wanted } from "./packet.ts";
+import { rehearse } from "./rehearsal.ts";
+import { Rtnl } from "./rtnl.ts";
+import { StackSocket } from "./stack.ts";
+import type { Saved } from "./sysctl.ts";
+import { WallClock } from "./wall-clock.ts";
+
+/** The port of the kernel's own IP stack: whole IP packets behind an empty Ethernet header. */
+export const STACK_PORT = "ip";
+/** Milliseconds between looks at what has changed of farewells without a wish. */
+const REVIEW = 1_000;
+const NO_MAC = "00:00:00:00:00:00" as Mac;
+
+/** Carries out wishes of one kind. */
+export interface Datapath {
+  /** The `type` of the changes that it carries out. */
+  readonly type: string;
+  apply(key: string, change: Change): void;
+  /** Makes ready what a wish that may come would take time for, and removes what an earlier process has left of it. */
+  prepare(key: string, change: Change): void;
+  /** No wish of this key will come any more, but for the one that gives up what is there. */
+  forget(key: string): void;
+  keys(): Iterable<string>;
+  /** What takes back all that is there for this key, or is about to be; undefined where there is nothing. */
+  undo(key: string): Undoing | undefined;
+  /** Whether it has given this address to this interface: then it is none of the interface's own. */
+  holds(port: string, address: Ip): boolean;
+  /** The interface has come, gone or changed. */
+  review(port: string): void;
+  /** Takes back everything that was done. */
+  close(): void;
+}
+
+export interface Undoing {
+  readonly port: string;
+  /** Done as soon as all farewells are said: no successor is to be disturbed. */
+  readonly first: readonly Saved[];
+  readonly steps: readonly Undo[];
+}
+
+export interface LinuxOptions {
+  readonly libc: Libc;
+  readonly log: Log;
+  readonly config: NodeConfig;
+  readonly protocols: readonly AnyProtocol[];
+  readonly datapaths: (host: LinuxHost) => readonly Datapath[];
+  readonly guard: Guard;
+}
+
+/** One port of the node that is an interface of the kernel, whether that is there or not. */
+class Attached implements Wire {
+  socket: PacketSocket | undefined;
+  up = false;
+  /** What the node was last told of its addresses. */
+  said = "";
+
+  constructor(readonly port: Port) {}
+
+  transmit(frame: Frame): void {
+    this.socket?.send(frame.bytes);
+  }
+}
+
+export class LinuxHost implements Host {
+  readonly node: Node;
+  readonly interfaces = new Interfaces();
+  readonly rtnl: Rtnl;
+  readonly alarm: Alarm;
+  private readonly wallClock = new WallClock();
+  private readonly attached = new Map<string, Attached>();
+  /** What is taken off every wire. */
+  private readonly wanted: readonly Wanted[];
+  private stack: StackSocket | undefined;
+  private readonly protocols: readonly AnyProtocol[];
+  private config: NodeConfig;
+  private readonly keeping: Keeping;
+  private reviews: NodeJS.Timeout | undefined;
+  private readonly datapaths: readonly Datapath[];
+  /** Inputs that came while the node was at work: a wish that the kernel answers at once. */
+  private readonly waiting: Input[] = [];
+  private busy = false;
+  private closed = false;
+  private resting: (() => void) | undefined;
+
+  constructor(private readonly options: LinuxOptions) {
+    const { libc, log, config } = options;
+    const protocols = options.protocols.filter(({ kernel }) => kernel !== true);
+    this.protocols = protocols;
+    this.config = config;
+    this.wanted = protocols.flatMap(({ listens }) =>
+      (listens ?? []).map(({ groups, ...one }) => ({ ...one, groups: groups.map(macBytes) })),
+    );
+    this.rtnl = new Rtnl(libc, (news) => this.hear(news));
+    this.alarm = new Alarm(libc, () => this.step({ kind: "timer" }));
+    this.interfaces.learn(this.rtnl.dump("links"));
+    this.interfaces.learn(this.rtnl.dump("addresses"));
+    const mac = (port: string) => this.interfaces.named(port)?.mac ?? NO_MAC;
+    // Nothing here is repeatable; the seed is this process's own.
+    const seed = Math.floor(monotonic()) >>> 0;
+    this.node = new Node({ name: config.node, id: 0, seed, mac }, this, log);
+    this.node.mount(machinesOf(protocols, config, this.node));
+    this.datapaths = options.datapaths(this);
+    const holds = protocols.flatMap((one) => one.holds ?? []);
+    this.keeping = new Keeping(this, holds, this.datapaths, this.wanted, options.guard);
+    for (const name of this.node.wires()) this.attach(name);
+  }
+
+  start(): void {
+    rehearse(this.protocols, this.config);
+    this.rtnl.rehearse();
+    for (const [key, wish] of this.wishesOf(this.config)) this.prepare(key, wish);
+    this.reviews = setInterval(() => this.keeping.review(), REVIEW);
+    for (const name of this.attached.keys()) this.refresh(name);
+    this.command("*", { verb: "start" });
+  }
+
+  /**
+   * Goes over to another configuration of the same node; what it does not change goes on undisturbed. A key that the old
+   * one has and the new one has not is left as it is.
+   */
+  reconfigure(config: NodeConfig): void {
+    const before = this.wishesOf(this.config);
+    const unchanged = this.config;
+    this.config = config;
+    const fresh: Port[] = [];
+    this.busy = true;
+    try {
+      for (const { name, key, mount } of this.protocols) {
+        const own = key === undefined ? undefined : config[key];
+        if (key === undefined || own === undefined || JSON.stringify(own) === JSON.stringify(unchanged[key])) continue;
+        const machine = this.node.machine(name);
+        if (machine === undefined) {
+          const made = mount?.(own as never, config, this.node) ?? [];
+          this.node.mount(made);
+          fresh.push(...made.flatMap(({ uses }) => uses));
+          continue;
+        }
+        const ports = this.node.reconfigure(machine, own, monotonic());
+        fresh.push(...ports.fresh);
+        for (const port of ports.unused) this.detach(port.name);
+      }
+    } finally {
+      this.busy = false;
+    }
+    const after = this.wishesOf(config);
+    for (const [key, wish] of before) if (!sameDevice(wish, after.get(key))) this.forget(key);
+    for (const [key, wish] of after) this.prepare(key, wish);
+    for (const { name } of fresh) {
+      this.attach(name);
+      this.refresh(name);
+    }
+    this.step({ kind: "timer" });
+  }
+
+  /** By key, what may be wished for. */
+  private wishesOf(config: NodeConfig): ReadonlyMap<string, Change> {
+    const wishes = new Map<string, Change>();
+    for (const { key, holds } of this.protocols) {
+      const own = key === undefined ? undefined : config[key];
+      if (own === undefined || holds === undefined) continue;
+      for (const wish of holds.prepares(own as never)) wishes.set(holds.key(wish), wish);
+    }
+    return wishes;
+  }
+
+  private forget(key: string): void {
+    for (const datapath of this.datapaths) datapath.forget(key);
+    this.keeping.refresh(key);
+  }
+
+  private prepare(key: string, wish: Change): void {
+    for (const datapath of this.datapaths) {
+      if (datapath.type !== wish.type) continue;
+      datapath.prepare(key, wish);
+      this.keeping.refresh(key);
+    }
+  }
+
+  /** Names of the interfaces that its node uses. */
+  ports(): readonly string[] {
+    return [...this.attached.keys()];
+  }
+
+  command(to: string, command: Command): void {
+    this.step({ kind: "command", to, command });
+  }
+
+  /** A fact of the host's own, for the machines that listen for its type. */
+  tell(event: { readonly type: string }): void {
+    // What the kernel says is a fact, as what a machine says is: explanations come back to it.
+    this.options.log.append({ at: monotonic(), node: this.config.node, way: "in", what: { kind: "event", event } });
+    this.step({ kind: "heard", event });
+  }
+
+  apply(_node: Node, change: Change): void {
+    const datapath = this.datapaths.find(({ type }) => type === change.type);
+    const key = this.keeping.keyOf(change);
+    if (datapath === undefined || key === undefined) return;
+    datapath.apply(key, change);
+    // The guard has known since `prepare` what to take back. What it is to say is told when the network has been.
+    setImmediate(() => {
+      if (!this.closed) this.keeping.refresh(key);
+    });
+  }
+
+  wake(_node: Node, at: Instant): void {
+    this.alarm.set(at === NEVER || Number.isNaN(at) ? NEVER : at);
+  }
+
+  /** Resolves when no machine waits for anything any more: what was stopped has come to its end. */
+  rest(): Promise<void> {
+    return new Promise((resolve) => {
+      this.resting = resolve;
+      this.lookForRest();
+    });
+  }
+
+  private lookForRest(): void {
+    if (this.resting !== undefined && this.node.deadline() === NEVER) this.resting();
+  }
+
+  /** By interface: what went in and out of its socket. */
+  counts(): ReadonlyMap<string, PacketCounts> {
+    const counts = new Map<string, PacketCounts>();
+    for (const [name, { socket }] of this.attached) if (socket !== undefined) counts.set(name, socket.refreshCounts());
+    return counts;
+  }
+
+  /** Takes back what was done to the kernel, and gives descriptors back; the node hears of nothing any more. */
+  close(): void {
+    this.closed = true;
+    clearInterval(this.reviews);
+    for (const datapath of this.datapaths) datapath.close();
+    for (const { socket } of this.attached.values()) socket?.close();
+    this.stack?.close();
+    this.alarm.close();
+    this.rtnl.close();
+  }
+
+  // --- inputs ---
+
+  /** One input at a time: what comes in the middle of another is worked off after it. */
+  private step(input: Input): void {
+    if (this.closed) return;
+    if (this.busy) {
+      this.waiting.push(input);
+      return;
+    }
+    this.busy = true;
+    try {
+      this.tellTime();
+      this.node.step(input, monotonic());
+      for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
+        this.node.step(next, monotonic());
+      }
+    } finally {
+      this.busy = false;
+    }
+    this.lookForRest();
+  }
+
+  /** Whoever signs with the time, or compares it, hears that the clock was set before anything happens by it. */
+  private tellTime(): void {
+    const now = monotonic();
+    const event = this.wallClock.news(now);
+    if (event !== undefined) this.node.step({ kind: "heard", event }, now);
+  }
+
+  private receive(attached: Attached, octets: Uint8Array): void {
+    if (this.closed || octets.length < ETHERNET_HEADER) return;
+    this.busy = true;
+    try {
+      this.tellTime();
+      this.node.deliver(attached.port, Frame.of(octets), monotonic());
+    } finally {
+      this.busy = false;
+    }
+    const next = this.waiting.shift();
+    if (next === undefined) this.lookForRest();
+    else this.step(next);
+  }
+
+  private hear(news: readonly News[]): void {
+    let changed = this.interfaces.learn(news);
+    if (news.some(({ kind }) => kind === "overrun")) {
+      changed = new Set([...changed, ...this.interfaces.forget()]);
+      this.interfaces.learn(this.rtnl.dump("links"));
+      this.interfaces.learn(this.rtnl.dump("addresses"));
+      changed = new Set([...changed, ...this.interfaces.names()]);
+    }
+    for (const name of changed) {
+      if (!this.attached.has(name)) continue;
+      for (const datapath of this.datapaths) datapath.review(name);
+      this.refresh(name);
+    }
+  }
+
+  // --- wires ---
+
+  private attach(name: string): void {
+    const port = this.node.port(name);
+    if (name === STACK_PORT) {
+      const stack = new StackSocket(this.options.libc, this.interfaces);
+      this.stack = stack;
+      this.node.attach(port, { transmit: (frame) => stack.send(frame.bytes.subarray(frame.payload)) });
+      return;
+    }
+    const attached = new Attached(port);
+    this.attached.set(name, attached);
+    this.node.attach(port, attached);
+  }
+
+  private detach(name: string): void {
+    this.attached.get(name)?.socket?.close();
+    this.attached.delete(name);
+  }
+
+  /** Brings a port in line with what the kernel says of its interface: socket, addresses, carrier, in this order. */
+  private refresh(name: string): void {
+    const attached = this.attached.get(name);
+    if (attached === undefined) return;
+    const kernel = this.interfaces.named(name);
+    if (attached.socket !== undefined && attached.socket.index !== kernel?.index) {
+      attached.socket.close();
+      attached.socket = undefined;
+    }
+    if (kernel !== undefined && attached.socket === undefined) {
+      const heard = (frame: Uint8Array) => this.receive(attached, frame);
+      attached.socket = new PacketSocket(this.options.libc, kernel.index, this.wanted, heard);
+    }
+    this.sayAddresses(attached, kernel);
+    const up = kernel?.up === true;
+    if (up === attached.up) return;
+    attached.up = up;
+    this.step({ kind: "link", port: attached.port, up });
+  }
+
+  private sayAddresses(attached: Attached, kernel: KernelInterface | undefined): void {
+    const held = (address: Ip) => this.datapaths.some((one) => one.holds(attached.port.name, address));
+    const addresses = kernel === undefined ? [] : usableAddresses(kernel, held);
+    const mac = kernel?.mac ?? NO_MAC;
+    const up = kernel?.up === true;
+    const event = { type: "ip.addresses", port: attached.port.name, mac, up, addresses };
+    const said = JSON.stringify(event);
+    if (said === attached.said) return;
+    attached.said = said;
+    this.tell(event);
+  }
+}
+
+/** Whether what is made ready for one wish serves the other. */
+function sameDevice(one: Change, other: Change | undefined): boolean {
+  return other !== undefined && (one as { mac?: Mac }).mac === (other as { mac?: Mac }).mac;
+}

@@ -1,0 +1,76 @@
+/** What another process has to know to give back what this one holds: put together anew whenever anything of it changes. */
+import { ip4From, ip6From, ipBytes } from "../../core/addr.ts";
+import type { Change } from "../../core/machine.ts";
+import { ZERO } from "../../core/time.ts";
+import type { Farewell, Kernel } from "../../node/protocol.ts";
+import type { Holding, Packet } from "./holdings.ts";
+import type { Datapath, LinuxHost } from "./host.ts";
+import type { Wanted } from "./packet.ts";
+
+/** Who gives back what is held should this process die; undefined: it is held no longer. */
+export type Guard = (key: string, holding: Holding | undefined) => void;
+
+export class Keeping {
+  /** The farewells that the guard was told last. */
+  private readonly told = new Map<string, Farewell | undefined>();
+
+  constructor(
+    private readonly host: LinuxHost,
+    private readonly kernels: readonly Kernel[],
+    private readonly datapaths: readonly Datapath[],
+    private readonly wanted: readonly Wanted[],
+    private readonly guard: Guard,
+  ) {}
+
+  /** Which thing a wish is about. */
+  keyOf(wish: Change): string | undefined {
+    return this.kernels[0]?.key(wish);
+  }
+
+  refresh(key: string): void {
+    const farewell = this.farewells().get(key);
+    this.told.set(key, farewell);
+    this.guard(key, this.holding(key, farewell));
+  }
+
+  /** What changes without a wish: how peers want their checksum, the address that adverts come from. */
+  review(): void {
+    const farewells = this.farewells();
+    for (const datapath of this.datapaths) {
+      for (const key of datapath.keys()) if (farewells.get(key) !== this.told.get(key)) this.refresh(key);
+    }
+  }
+
+  private farewells(): ReadonlyMap<string, Farewell> {
+    const found = new Map<string, Farewell>();
+    for (const { machine, farewells } of this.kernels) {
+      const state = this.host.node.machine(machine)?.state;
+      // The protocol's own machine has made this state.
+      if (state !== undefined) for (const one of farewells(state as never)) found.set(one.key, one);
+    }
+    return found;
+  }
+
+  private holding(key: string, farewell: Farewell | undefined): Holding | undefined {
+    const undo = this.datapaths.map((one) => one.undo(key)).find((one) => one !== undefined);
+    const index = undo === undefined ? undefined : this.host.interfaces.named(undo.port)?.index;
+    if (undo === undefined || index === undefined || undo.steps.length === 0) return undefined;
+    return {
+      key,
+      index,
+      farewell: farewell?.frames ?? [],
+      packets: (farewell?.packets ?? []).map(packetOf),
+      successor: farewell?.successor ?? [],
+      within: farewell?.within ?? ZERO,
+      wanted: this.wanted,
+      first: undo.first,
+      undo: undo.steps,
+    };
+  }
+}
+
+function packetOf(bytes: Uint8Array): Packet {
+  const six = (bytes[0] ?? 0) >>> 4 === 6;
+  const destination = ipBytes(six ? ip6From(bytes, 24) : ip4From(bytes, 16));
+  return { family: six ? "ipv6" : "ipv4", destination, bytes };
+}

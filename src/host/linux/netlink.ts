@@ -1,0 +1,329 @@
+/**
+ * rtnetlink messages as values (netlink(7), rtnetlink(7)): what the Linux host asks of the kernel, and what the kernel says.
+ * All integers are in the machine's own byte order, attributes are padded to four octets.
+ */
+
+const LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+// linux/rtnetlink.h
+const RTM = { newLink: 16, delLink: 17, getLink: 18, newAddress: 20, delAddress: 21, getAddress: 22 } as const;
+// linux/netlink.h
+const FLAG = { request: 1, ack: 4, create: 0x400, exclusive: 0x200, replace: 0x100, dump: 0x300 } as const;
+const ERROR = 2;
+const DONE = 3;
+const OVERRUN = 4;
+const HEADER = 16;
+const IFLA = { address: 1, name: 3, mtu: 4, link: 5, master: 10, operstate: 16, linkInfo: 18, group: 27 } as const;
+const IFLA_INFO = { kind: 1, data: 2 } as const;
+const IFLA_MACVLAN_MODE = 1;
+/** MACVLAN_MODE_PRIVATE: siblings on the same interface do not hear each other. */
+const MACVLAN_PRIVATE = 1;
+const IFA = { address: 1, local: 2, cacheInfo: 6, flags: 8 } as const;
+export const AF = { inet: 2, inet6: 10 } as const;
+const IFF_UP = 1;
+const IFF_RUNNING = 0x40;
+const IFF_LOWER_UP = 0x10000;
+/** IFA_F_NODAD, IFA_F_NOPREFIXROUTE: linux/if_addr.h. */
+const NO_DAD = 0x02;
+const NO_PREFIX_ROUTE = 0x200;
+/** IFA_F_TENTATIVE, IFA_F_DADFAILED. */
+const TENTATIVE = 0x40;
+const DAD_FAILED = 0x08;
+
+/** rtnetlink(7), RTMGRP_*: what a socket for events is subscribed to. */
+export const GROUPS = 0x1 | 0x10 | 0x100;
+
+export type Request =
+  | { readonly kind: "links" | "addresses" }
+  | { readonly kind: "add-macvlan"; readonly name: string; readonly on: number; readonly mac: Uint8Array }
+  | { readonly kind: "delete-link"; readonly index: number }
+  /** Makes an interface one of a group, which has no meaning but that it can be deleted at once; 0: of none. */
+  | { readonly kind: "group-link"; readonly index: number; readonly group: number }
+  | { readonly kind: "delete-group"; readonly group: number }
+  | { readonly kind: "set-up"; readonly index: number; readonly up: boolean }
+  | {
+      readonly kind: "add-address" | "delete-address";
+      readonly index: number;
+      /** Four or sixteen octets. */
+      readonly address: Uint8Array;
+      /** Bits of the prefix. */
+      readonly length: number;
+    };
+
+export interface LinkNews {
+  readonly kind: "link";
+  readonly gone: boolean;
+  readonly index: number;
+  readonly name: string;
+  readonly mac: Uint8Array;
+  /** Switched on, and with carrier. */
+  readonly admin: boolean;
+  readonly carrier: boolean;
+  /** "macvlan", …; "" for a plain interface. */
+  readonly type: string;
+  /** Index of the interface below; 0 for none. */
+  readonly below: number;
+}
+
+export interface AddressNews {
+  readonly kind: "address";
+  readonly gone: boolean;
+  readonly index: number;
+  readonly address: Uint8Array;
+  readonly length: number;
+  /** Not usable yet (RFC 4862 §5.4), or never. */
+  readonly tentative: boolean;
+}
+
+export type News =
+  | LinkNews
+  | AddressNews
+  /** The answer to a request; `errno` 0 for success. */
+  | { readonly kind: "answer"; readonly sequence: number; readonly errno: number }
+  | { readonly kind: "done"; readonly sequence: number }
+  /** Messages were lost: what is known has to be asked anew. */
+  | { readonly kind: "overrun" };
+
+// --- encoding ---
+
+/** Grows as it is written; `open` and `close` nest attributes. */
+class Message {
+  private bytes = new Uint8Array(128);
+  private view = new DataView(this.bytes.buffer);
+  private at = 0;
+
+  u8(value: number): this {
+    this.room(1);
+    this.view.setUint8(this.at++, value);
+    return this;
+  }
+
+  u16(value: number): this {
+    this.room(2);
+    this.view.setUint16(this.at, value, LITTLE);
+    this.at += 2;
+    return this;
+  }
+
+  u32(value: number): this {
+    this.room(4);
+    this.view.setUint32(this.at, value >>> 0, LITTLE);
+    this.at += 4;
+    return this;
+  }
+
+  put(octets: Uint8Array): this {
+    this.room(octets.length);
+    this.bytes.set(octets, this.at);
+    this.at += octets.length;
+    return this;
+  }
+
+  attribute(type: number, value: Uint8Array | number | string): this {
+    const start = this.open(type);
+    if (typeof value === "number") this.u32(value);
+    else if (typeof value === "string") this.put(new TextEncoder().encode(value)).u8(0);
+    else this.put(value);
+    return this.close(start);
+  }
+
+  open(type: number): number {
+    const start = this.at;
+    this.u16(0).u16(type);
+    return start;
+  }
+
+  close(start: number): this {
+    this.view.setUint16(start, this.at - start, LITTLE);
+    while (this.at % 4 !== 0) this.u8(0);
+    return this;
+  }
+
+  finish(): Uint8Array {
+    this.view.setUint32(0, this.at, LITTLE);
+    return this.bytes.slice(0, this.at);
+  }
+
+  private room(octets: number): void {
+    if (this.at + octets <= this.bytes.length) return;
+    const grown = new Uint8Array(2 * this.bytes.length + octets);
+    grown.set(this.bytes);
+    this.bytes = grown;
+    this.view = new DataView(grown.buffer);
+  }
+}
+
+function header(type: number, flags: number, sequence: number): Message {
+  return new Message()
+    .u32(0)
+    .u16(type)
+    .u16(FLAG.request | flags)
+    .u32(sequence)
+    .u32(0);
+}
+
+/** struct ifinfomsg. */
+function linkHeader(message: Message, index: number, flags = 0, change = 0): Message {
+  return message.u8(0).u8(0).u16(0).u32(index).u32(flags).u32(change);
+}
+
+export function encodeRequest(request: Request, sequence: number): Uint8Array {
+  switch (request.kind) {
+    case "links":
+      return linkHeader(header(RTM.getLink, FLAG.dump, sequence), 0).finish();
+    case "addresses":
+      // struct ifaddrmsg of any family.
+      return header(RTM.getAddress, FLAG.dump, sequence).u32(0).u32(0).finish();
+    case "add-macvlan":
+      return macvlan(request, sequence);
+    case "delete-link":
+      return linkHeader(header(RTM.delLink, FLAG.ack, sequence), request.index).finish();
+    case "group-link":
+      return linkHeader(header(RTM.newLink, FLAG.ack, sequence), request.index)
+        .attribute(IFLA.group, request.group)
+        .finish();
+    case "delete-group":
+      return linkHeader(header(RTM.delLink, FLAG.ack, sequence), 0)
+        .attribute(IFLA.group, request.group)
+        .finish();
+    case "set-up":
+      return linkHeader(
+        header(RTM.newLink, FLAG.ack, sequence),
+        request.index,
+        request.up ? IFF_UP : 0,
+        IFF_UP,
+      ).finish();
+    case "add-address":
+    case "delete-address":
+      return address(request, sequence);
+  }
+}
+
+function macvlan({ name, on, mac }: Extract<Request, { kind: "add-macvlan" }>, sequence: number): Uint8Array {
+  const message = linkHeader(header(RTM.newLink, FLAG.ack | FLAG.create | FLAG.exclusive, sequence), 0);
+  message.attribute(IFLA.name, name).attribute(IFLA.link, on).attribute(IFLA.address, mac);
+  const info = message.open(IFLA.linkInfo);
+  message.attribute(IFLA_INFO.kind, "macvlan");
+  const data = message.open(IFLA_INFO.data);
+  message.attribute(IFLA_MACVLAN_MODE, MACVLAN_PRIVATE).close(data).close(info);
+  return message.finish();
+}
+
+function address(request: Extract<Request, { kind: "add-address" | "delete-address" }>, sequence: number): Uint8Array {
+  const add = request.kind === "add-address";
+  const { index, address: octets, length } = request;
+  const v6 = octets.length === 16;
+  const flags = FLAG.ack | (add ? FLAG.create | FLAG.replace : 0);
+  const message = header(add ? RTM.newAddress : RTM.delAddress, flags, sequence);
+  // struct ifaddrmsg: family, prefix length, flags, scope (universe), index.
+  message
+    .u8(v6 ? AF.inet6 : AF.inet)
+    .u8(length)
+    .u8(0)
+    .u8(0)
+    .u32(index);
+  message.attribute(IFA.local, octets).attribute(IFA.address, octets);
+  // RFC 9568 §7.4: whoever becomes master has the address at once; that another has it is what the election was about.
+  if (add) message.attribute(IFA.flags, v6 ? NO_DAD : 0);
+  return message.finish();
+}
+
+export const ADDRESS_FLAGS = { NO_DAD, NO_PREFIX_ROUTE } as const;
+
+// --- decoding ---
+
+/** The messages in what one `recv` has given. What does not decode is left out: the kernel adds types as it likes. */
+export function decodeNews(bytes: Uint8Array): News[] {
+  const news: News[] = [];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at + HEADER <= bytes.length; ) {
+    const length = view.getUint32(at, LITTLE);
+    if (length < HEADER || at + length > bytes.length) break;
+    const one = decodeOne(new DataView(bytes.buffer, bytes.byteOffset + at, length));
+    if (one !== undefined) news.push(one);
+    at += (length + 3) & ~3;
+  }
+  return news;
+}
+
+function decodeOne(view: DataView): News | undefined {
+  const type = view.getUint16(4, LITTLE);
+  const sequence = view.getUint32(8, LITTLE);
+  switch (type) {
+    case ERROR:
+      return view.byteLength < 20 ? undefined : { kind: "answer", sequence, errno: -view.getInt32(16, LITTLE) };
+    case DONE:
+      return { kind: "done", sequence };
+    case OVERRUN:
+      return { kind: "overrun" };
+    case RTM.newLink:
+    case RTM.delLink:
+      return view.byteLength < 32 ? undefined : link(view, type === RTM.delLink);
+    case RTM.newAddress:
+    case RTM.delAddress:
+      return view.byteLength < 24 ? undefined : addressNews(view, type === RTM.delAddress);
+    default:
+      return undefined;
+  }
+}
+
+function attributes(view: DataView, from: number): Map<number, Uint8Array> {
+  const found = new Map<number, Uint8Array>();
+  for (let at = from; at + 4 <= view.byteLength; ) {
+    const length = view.getUint16(at, LITTLE);
+    if (length < 4 || at + length > view.byteLength) break;
+    // NLA_F_NESTED and NLA_F_NET_BYTEORDER are the two high bits.
+    const type = view.getUint16(at + 2, LITTLE) & 0x3fff;
+    found.set(type, new Uint8Array(view.buffer, view.byteOffset + at + 4, length - 4).slice());
+    at += (length + 3) & ~3;
+  }
+  return found;
+}
+
+function link(view: DataView, gone: boolean): LinkNews {
+  const flags = view.getUint32(24, LITTLE);
+  const found = attributes(view, 32);
+  const info = found.get(IFLA.linkInfo);
+  const kinds = info === undefined ? undefined : attributes(viewOf(info), 0).get(IFLA_INFO.kind);
+  return {
+    kind: "link",
+    gone,
+    index: view.getInt32(20, LITTLE),
+    name: text(found.get(IFLA.name)),
+    mac: found.get(IFLA.address) ?? new Uint8Array(6),
+    admin: (flags & IFF_UP) !== 0,
+    carrier: (flags & IFF_LOWER_UP) !== 0 && (flags & IFF_RUNNING) !== 0,
+    type: text(kinds),
+    below: number(found.get(IFLA.link)),
+  };
+}
+
+function addressNews(view: DataView, gone: boolean): AddressNews | undefined {
+  const found = attributes(view, 24);
+  // IFA_LOCAL is this end's; on links of two ends IFA_ADDRESS is the other one's.
+  const octets = found.get(IFA.local) ?? found.get(IFA.address);
+  if (octets === undefined || (octets.length !== 4 && octets.length !== 16)) return undefined;
+  const flags = number(found.get(IFA.flags), view.getUint8(18));
+  return {
+    kind: "address",
+    gone,
+    index: view.getInt32(20, LITTLE),
+    address: octets,
+    length: view.getUint8(17),
+    tentative: (flags & (TENTATIVE | DAD_FAILED)) !== 0,
+  };
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function number(bytes: Uint8Array | undefined, otherwise = 0): number {
+  return bytes === undefined || bytes.length < 4 ? otherwise : viewOf(bytes).getUint32(0, LITTLE);
+}
+
+function text(bytes: Uint8Array | undefined): string {
+  if (bytes === undefined) return "";
+  const end = bytes.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+}

@@ -1,0 +1,146 @@
+/** The kernel's view of links and addresses: asked once, then kept by its events; and wishes to it, carried out at once. */
+import { CallFailed, type Libc, type Watched } from "./libc.ts";
+import { decodeNews, encodeRequest, GROUPS, type News, type Request } from "./netlink.ts";
+
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOCK_FLAGS = 0o4000 | 0o2000000; // SOCK_NONBLOCK | SOCK_CLOEXEC
+const SOL_SOCKET = 1;
+const SO_RCVBUF_FORCE = 33;
+/** Octets of events that the kernel keeps for us; beyond, it says so, and everything is asked anew. */
+const RECEIVE_BUFFER = 1 << 21;
+/** A dump comes in pieces of up to 32 KiB. */
+const PIECE = 1 << 16;
+
+/** No interface has such an index. */
+const NOWHERE = 0x7fff_fff0;
+const REHEARSALS = 20;
+
+/** A wish that the kernel has refused. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+  constructor(
+    readonly request: Request,
+    /** The kernel's errno, positive: 17 EEXIST, 19 ENODEV, 99 EADDRNOTAVAIL, 1 EPERM. */
+    readonly errno: number,
+  ) {
+    super(`the kernel refuses ${request.kind}: errno ${errno}`);
+  }
+}
+
+export class Rtnl {
+  private readonly asking: number;
+  private readonly hearing: number;
+  private readonly watched: Watched;
+  private readonly buffer = new Uint8Array(PIECE);
+  private sequence = 0;
+
+  /** @param heard is given what changes, and `overrun` when something was missed */
+  constructor(
+    private readonly libc: Libc,
+    heard: (news: readonly News[]) => void,
+  ) {
+    this.asking = open(libc, 0);
+    this.hearing = open(libc, GROUPS);
+    try {
+      libc.setsockopt(this.hearing, SOL_SOCKET, SO_RCVBUF_FORCE, Uint8Array.from(int(RECEIVE_BUFFER)));
+    } catch (error) {
+      // Without CAP_NET_ADMIN the default has to do.
+      if (!(error instanceof CallFailed)) throw error;
+    }
+    this.watched = libc.watch(this.hearing, () => this.drain(heard));
+  }
+
+  /** Everything that there is now. */
+  dump(kind: "links" | "addresses"): News[] {
+    return this.send([{ kind }]);
+  }
+
+  /** Carries out wishes in their order; the first that the kernel refuses is thrown as `Refused`, the rest is done too. */
+  carryOut(requests: readonly Request[]): void {
+    if (requests.length > 0) this.send(requests);
+  }
+
+  /** Goes through what taking an address takes, on an interface that there is not: see rehearsal.ts. */
+  rehearse(): void {
+    for (let time = 0; time < REHEARSALS; time++) {
+      try {
+        this.carryOut([{ kind: "add-address", index: NOWHERE, address: new Uint8Array(4), length: 32 }]);
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+      }
+    }
+  }
+
+  close(): void {
+    this.watched.close();
+    this.libc.close(this.hearing);
+    this.libc.close(this.asking);
+  }
+
+  private send(requests: readonly Request[]): News[] {
+    const first = this.sequence + 1;
+    const messages = requests.map((request) => encodeRequest(request, ++this.sequence));
+    const all = new Uint8Array(messages.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const message of messages) {
+      all.set(message, at);
+      at += message.length;
+    }
+    this.libc.send(this.asking, all);
+    return this.answers(requests, first);
+  }
+
+  /** The kernel has worked all of it off when `send` returns: what it says is there to be read. */
+  private answers(requests: readonly Request[], first: number): News[] {
+    const found: News[] = [];
+    let open = requests.length;
+    let refused: Refused | undefined;
+    while (open > 0) {
+      const piece = this.libc.recv(this.asking, this.buffer);
+      if (piece === undefined) break;
+      for (const news of decodeNews(piece)) {
+        if (news.kind !== "answer" && news.kind !== "done") {
+          found.push(news);
+          continue;
+        }
+        // Left over from a request that was given up.
+        if (news.sequence < first) continue;
+        open--;
+        const request = requests[news.sequence - first];
+        if (news.kind === "answer" && news.errno !== 0 && request !== undefined)
+          refused ??= new Refused(request, news.errno);
+      }
+    }
+    if (refused !== undefined) throw refused;
+    return found;
+  }
+
+  private drain(heard: (news: readonly News[]) => void): void {
+    for (;;) {
+      try {
+        const piece = this.libc.recv(this.hearing, this.buffer);
+        if (piece === undefined) return;
+        heard(decodeNews(piece));
+      } catch (error) {
+        if (!(error instanceof CallFailed) || error.code !== "ENOBUFS") throw error;
+        heard([{ kind: "overrun" }]);
+      }
+    }
+  }
+}
+
+function open(libc: Libc, groups: number): number {
+  const fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_FLAGS, 0);
+  // struct sockaddr_nl: family, pad, pid (the kernel gives one), groups.
+  libc.bind(fd, Uint8Array.from([...short(AF_NETLINK), 0, 0, 0, 0, 0, 0, ...int(groups)]));
+  return fd;
+}
+
+function short(value: number): number[] {
+  return [...new Uint8Array(Uint16Array.of(value).buffer)];
+}
+
+function int(value: number): number[] {
+  return [...new Uint8Array(Int32Array.of(value).buffer)];
+}

@@ -1,0 +1,339 @@
+/**
+ * Virtual addresses on the kernel: with a virtual MAC on a macvlan of their own, without one on the interface itself. The
+ * macvlan stands ready while another router is master: switched on, for that takes the kernel some 20 ms, but without an
+ * address and without forwarding, so that it answers nobody and passes nothing on (RFC 9568 §6.4.2).
+ */
+import { type Family, type Ip, ipBytes, type Mac, macBytes, type Prefix } from "../../core/addr.ts";
+import type { Change } from "../../core/machine.ts";
+import type { Undo } from "./holdings.ts";
+import type { Datapath, LinuxHost, Undoing } from "./host.ts";
+import type { Request } from "./netlink.ts";
+import { Refused } from "./rtnl.ts";
+import { readSysctl, type Saved, Sysctls, writeSysctl } from "./sysctl.ts";
+
+/** Be reachable under these addresses, or no longer be: one for each (port, vrid, family), a later one replaces it. */
+export interface VirtualWish extends Change {
+  readonly type: "ip.virtual";
+  readonly port: string;
+  readonly vrid: number;
+  readonly family: Family;
+  readonly addresses: readonly Prefix[];
+  /** Absent where the interface's own is used. */
+  readonly mac?: Mac;
+  readonly accept: boolean;
+  readonly present: boolean;
+  /** Answered for a while yet, but by no ARP. */
+  readonly leaving?: boolean;
+  /** They are the interface's own addresses. */
+  readonly owned?: boolean;
+}
+
+/** The addresses that are given and taken away: an owner's stay on its interface, whatever becomes of the router. */
+function ours({ addresses, owned, mac }: VirtualWish): readonly Prefix[] {
+  return owned === true && mac === undefined ? [] : addresses;
+}
+
+/** Linux takes 15 octets of a name. The index makes it one of its interface's; the family has routers of its own. */
+function deviceName({ vrid, family }: VirtualWish, index: number): string {
+  return `${family === "ipv4" ? "vr4" : "vr6"}.${vrid}.${index}`;
+}
+
+/** Group of devices that are removed together; no other process has our number. */
+const DEVICES = 0x69000000 + process.pid;
+const EXISTS = 17;
+const GONE = new Set([2, 19, 99]); // ENOENT, ENODEV, EADDRNOTAVAIL
+
+interface Device {
+  readonly name: string;
+  readonly index: number;
+  /** Of the interface below. */
+  readonly below: number;
+}
+
+interface Held {
+  readonly key: string;
+  wish: VirtualWish;
+  device: Device | undefined;
+  /** Index and addresses that the kernel was given. */
+  on: { readonly index: number; readonly addresses: readonly Prefix[] } | undefined;
+  hushed: boolean;
+  /** Nothing stays ready for it once its addresses are given up. */
+  forgotten: boolean;
+}
+
+/** What went wrong, for the log; the same is not said again until it was right. */
+export type Complain = (port: string, what: string) => void;
+
+export class VirtualAddresses implements Datapath {
+  readonly type = "ip.virtual";
+  private readonly held = new Map<string, Held>();
+  private readonly sysctls = new Sysctls();
+
+  constructor(
+    private readonly host: LinuxHost,
+    private readonly complain: Complain,
+  ) {}
+
+  apply(key: string, change: Change): void {
+    const wish = change as VirtualWish;
+    const held = this.heldFor(key, wish);
+    held.wish = wish;
+    if (wish.present && wish.leaving !== true) this.take(held);
+    else if (wish.present) this.hush(held);
+    else this.give(held);
+    if (!wish.present && held.forgotten) this.remove(held);
+  }
+
+  /** Its router is no more: what was made for it goes, once its addresses are given up. */
+  forget(key: string): void {
+    const held = this.held.get(key);
+    if (held === undefined) return;
+    held.forgotten = true;
+    if (!held.wish.present) this.remove(held);
+  }
+
+  /** Makes the devices of routers that may become master, so that taking over is quick; removes what a crash has left. */
+  prepare(key: string, change: Change): void {
+    const held = this.heldFor(key, { ...(change as VirtualWish), present: false });
+    held.forgotten = false;
+    const { wish } = held;
+    const below = this.host.interfaces.named(wish.port);
+    if (below === undefined) return;
+    this.sweep(held, below.index);
+    if (wish.mac !== undefined) this.device(held, below.index);
+  }
+
+  keys(): Iterable<string> {
+    return this.held.keys();
+  }
+
+  /** What takes all of it back that is there for this key, or is about to be. */
+  undo(key: string): Undoing | undefined {
+    const held = this.held.get(key);
+    if (held === undefined) return undefined;
+    const { device, wish } = held;
+    const index = device?.index ?? this.host.interfaces.named(wish.port)?.index;
+    if (index === undefined) return undefined;
+    // Those of a backup, too: what is not there is not missed, and a takeover need not wait until the guard knows of it.
+    const steps: Undo[] = ours(wish).map((one) => {
+      return { kind: "address", index, address: ipBytes(one.address), length: one.length };
+    });
+    if (device !== undefined) steps.push({ kind: "link", index: device.index, name: device.name });
+    const needed = new Set(this.needs(held).map(([path]) => path));
+    for (const { path, value } of this.sysctls.saved())
+      if (needed.has(path)) steps.push({ kind: "sysctl", path, value });
+    return { port: wish.port, first: silence(wish, device), steps };
+  }
+
+  private heldFor(key: string, wish: VirtualWish): Held {
+    const held = this.held.get(key) ?? { key, wish, device: undefined, on: undefined, hushed: false, forgotten: false };
+    this.held.set(key, held);
+    return held;
+  }
+
+  /** Whether this address of an interface is one of ours. */
+  holds(port: string, address: Ip): boolean {
+    for (const { wish, on } of this.held.values()) {
+      if (on === undefined || wish.port !== port || wish.mac !== undefined) continue;
+      if (on.addresses.some((one) => one.address === address)) return true;
+    }
+    return false;
+  }
+
+  /** An interface has come, gone or changed: what should be there is put back. */
+  review(port: string): void {
+    const below = this.host.interfaces.named(port);
+    for (const held of this.held.values()) {
+      if (held.wish.port !== port) continue;
+      if (below === undefined || (held.device !== undefined && held.device.below !== below.index)) {
+        // The kernel has removed the macvlan with what it stood on.
+        held.device = undefined;
+        held.on = undefined;
+      }
+      if (below === undefined) continue;
+      if (held.wish.present) this.take(held);
+      else this.prepare(held.key, held.wish);
+    }
+  }
+
+  /** Takes everything away that was made. */
+  close(): void {
+    const devices = [...this.held.values()].flatMap((held) => this.release(held) ?? []);
+    // The kernel takes some 20 ms to remove one device, and hardly longer for a whole group.
+    for (const { index } of devices) this.carryOut("", [{ kind: "group-link", index, group: DEVICES }]);
+    if (devices.length > 0) this.carryOut("", [{ kind: "delete-group", group: DEVICES }]);
+  }
+
+  private remove(held: Held): void {
+    const device = this.release(held);
+    if (device !== undefined) this.carryOut(held.wish.port, [{ kind: "delete-link", index: device.index }]);
+  }
+
+  /** Gives up everything but the device, which it returns. */
+  private release(held: Held): Device | undefined {
+    const { device } = held;
+    this.held.delete(held.key);
+    this.give(held);
+    if (device !== undefined) for (const [path] of this.needs(held)) this.sysctls.release(path);
+    held.device = undefined;
+    return device;
+  }
+
+  private take(held: Held): void {
+    const { wish } = held;
+    const below = this.host.interfaces.named(wish.port);
+    if (below === undefined) return;
+    const device = wish.mac === undefined ? undefined : this.device(held, below.index);
+    if (wish.mac !== undefined && device === undefined) return;
+    const index = device?.index ?? below.index;
+    const old = held.on?.index === index ? held.on.addresses : [];
+    const requests: Request[] = [];
+    const wanted = ours(wish);
+    for (const one of wanted) requests.push(address("add-address", index, one));
+    for (const one of old) {
+      if (!wanted.some((other) => other.address === one.address && other.length === one.length)) {
+        requests.push(address("delete-address", index, one));
+      }
+    }
+    this.carryOut(wish.port, requests);
+    held.on = { index, addresses: wanted };
+    if (held.hushed) for (const { path } of silence(wish, device)) writeSysctl(path, ANSWERS);
+    held.hushed = false;
+    const forwards = device === undefined ? undefined : readSysctl(forwarding(wish.family, wish.port));
+    if (device !== undefined && forwards === "1") forward(wish, device, forwards);
+  }
+
+  /**
+   * Another is about to announce the addresses. The kernel would answer its gratuitous ARP with the virtual MAC, and the
+   * switch between them would send everything here again.
+   */
+  private hush(held: Held): void {
+    const { device, wish } = held;
+    held.hushed = true;
+    for (const { path, value } of silence(wish, device)) writeSysctl(path, value);
+  }
+
+  private give(held: Held): void {
+    const { on, device, wish } = held;
+    held.on = undefined;
+    if (on === undefined) return;
+    const away: Request[] = on.addresses.map((one) => address("delete-address", on.index, one));
+    if (device === undefined) {
+      this.carryOut(wish.port, away);
+      return;
+    }
+    // Off meanwhile: leaving its groups an interface says so (RFC 3810 §6.1), and bridges would look for the MAC here.
+    this.carryOut(wish.port, [{ kind: "set-up", index: device.index, up: false }, ...away]);
+    forward(wish, device, "0");
+    this.carryOut(wish.port, [{ kind: "set-up", index: device.index, up: true }]);
+  }
+
+  private device(held: Held, below: number): Device | undefined {
+    if (held.device !== undefined) return held.device;
+    const { wish } = held;
+    if (wish.mac === undefined) return undefined;
+    const name = deviceName(wish, below);
+    const requests: Request[] = [{ kind: "add-macvlan", name, on: below, mac: macBytes(wish.mac) }];
+    if (!this.carryOut(wish.port, requests)) return undefined;
+    const index = this.indexOf(name);
+    if (index === undefined) {
+      this.complain(wish.port, `the kernel has no ${name}, which it was told to make`);
+      return undefined;
+    }
+    held.device = { name, index, below };
+    // Before it is switched on for the first time: no address of its own making, no test for duplicates.
+    for (const [path, value] of ownSettings(name)) writeSysctl(path, value);
+    forward(wish, held.device, "0");
+    this.carryOut(wish.port, [{ kind: "set-up", index, up: true }]);
+    for (const [path, value] of this.needs(held)) {
+      const wrong = this.sysctls.need(path, value);
+      if (wrong !== undefined) this.complain(wish.port, wrong);
+    }
+    return held.device;
+  }
+
+  private indexOf(name: string): number | undefined {
+    for (const news of this.host.rtnl.dump("links")) if (news.kind === "link" && news.name === name) return news.index;
+    return undefined;
+  }
+
+  /** Settings of the interface below and of all: research of which the README's operator page tells. */
+  private needs({ wish, device }: Held): readonly (readonly [string, string])[] {
+    if (device === undefined || wish.family !== "ipv4") return [];
+    // Who-has for the virtual address is answered by the macvlan alone: the effective rp_filter is the larger of both.
+    return [
+      [`ipv4/conf/${wish.port}/arp_ignore`, "1"],
+      [`ipv4/conf/${wish.port}/arp_filter`, "1"],
+      // Who answers from the virtual address asks for its client by ARP too: never with that address and its own MAC.
+      [`ipv4/conf/${wish.port}/arp_announce`, "2"],
+      ["ipv4/conf/all/rp_filter", "0"],
+    ];
+  }
+
+  /** What an earlier process has left: a device of our name, and our addresses on the interface itself. */
+  private sweep(held: Held, below: number): void {
+    const { wish } = held;
+    if (held.device === undefined && wish.mac !== undefined) {
+      const left = this.indexOf(deviceName(wish, below));
+      if (left !== undefined) this.carryOut(wish.port, [{ kind: "delete-link", index: left }]);
+    }
+    if (held.on !== undefined || wish.mac !== undefined) return;
+    const there = this.host.interfaces.at(below)?.addresses ?? [];
+    const left = ours(wish).filter((one) => there.some((other) => other.address === one.address));
+    this.carryOut(
+      wish.port,
+      left.map((one) => address("delete-address", below, one)),
+    );
+  }
+
+  /** What is there already, or gone already, is as it should be. @returns whether all of it is */
+  private carryOut(port: string, requests: readonly Request[]): boolean {
+    try {
+      this.host.rtnl.carryOut(requests);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      const { request, errno } = error;
+      const removes = request.kind.startsWith("delete-") || request.kind === "group-link";
+      if ((removes && GONE.has(errno)) || (request.kind === "add-address" && errno === EXISTS)) return true;
+      this.complain(port, error.message);
+      return false;
+    }
+  }
+}
+
+function address(kind: "add-address" | "delete-address", index: number, { address: ip, length }: Prefix): Request {
+  return { kind, index, address: ipBytes(ip), length };
+}
+
+/** arp_ignore: answer for what is on the interface that was asked; for nothing. */
+const ANSWERS = "1";
+const NEVER_ANSWERS = "8";
+
+function silence({ family }: VirtualWish, device: Device | undefined): readonly Saved[] {
+  if (device === undefined || family !== "ipv4") return [];
+  return [{ path: `ipv4/conf/${device.name}/arp_ignore`, value: NEVER_ANSWERS }];
+}
+
+function forwarding(family: Family, name: string): string {
+  return `${family}/conf/${name}/forwarding`;
+}
+
+function forward({ family }: VirtualWish, { name }: Device, value: string): void {
+  writeSysctl(forwarding(family, name), value);
+}
+
+function ownSettings(name: string): readonly (readonly [string, string])[] {
+  return [
+    [`ipv6/conf/${name}/addr_gen_mode`, "1"],
+    [`ipv6/conf/${name}/accept_dad`, "0"],
+    [`ipv6/conf/${name}/dad_transmits`, "0"],
+    [`ipv6/conf/${name}/accept_ra`, "0"],
+    [`ipv6/conf/${name}/autoconf`, "0"],
+    [`ipv4/conf/${name}/arp_ignore`, "1"],
+    [`ipv4/conf/${name}/arp_filter`, "0"],
+    // Gratuitous ARP of the next master comes from an address that is still ours: an answer would have bridges look here.
+    [`ipv4/conf/${name}/accept_local`, "0"],
+    [`ipv4/conf/${name}/rp_filter`, "0"],
+  ];
+}
