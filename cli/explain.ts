@@ -107,13 +107,15 @@ export function explanationJson(explanation: Explanation): void {
   });
 }
 
-export function explanationText(explanation: Explanation): void {
+/** @param clock what time it was, where times are not those of a run */
+export function explanationText(explanation: Explanation, clock?: (at: Instant) => string): void {
   const { subject, at, state, reason, since, text, chain, ends, incomplete } = explanation;
   const width = Math.max(5, ...chain.map((step) => step.node.length));
-  const times = chain.map((step) => formatInstant(step.at));
+  const times = chain.map((step) => (clock ?? formatInstant)(step.at));
   const wide = Math.max(0, ...times.map((time) => time.length));
-  const head = `${state} (${reason}) since ${toSeconds(since)}s`;
-  void print(`\n${paint("bold", subject)} at ${toSeconds(at)}s: ${head}`);
+  const when = clock ?? ((one: Instant) => `${toSeconds(one)}s`);
+  const head = `${state} (${reason}) since ${when(since)}`;
+  void print(`\n${paint("bold", subject)} at ${when(at)}: ${head}`);
   void print(`  ${text}`);
   for (const [i, step] of chain.entries()) {
     const time = paint("dim", (times[i] ?? "").padStart(wide));

@@ -2,16 +2,30 @@
 import { Command, CommanderError } from "commander";
 import { register as check } from "./commands/check.ts";
 import { register as decode } from "./commands/decode.ts";
+import { register as explain } from "./commands/explain.ts";
+import { register as orders } from "./commands/orders.ts";
 import { register as replay } from "./commands/replay.ts";
+import { register as run } from "./commands/run.ts";
 import { register as schema } from "./commands/schema.ts";
 import { register as sim } from "./commands/sim.ts";
+import { register as status } from "./commands/status.ts";
 import { INVALID, OK } from "./output.ts";
 
 /** What a command's action calls: runs it, and keeps its exit code. */
 export type Finish = (run: () => Promise<number>) => Promise<void>;
 
 /** In the order of the help. */
-const COMMANDS: readonly ((program: Command, finish: Finish) => void)[] = [sim, check, decode, replay, schema];
+const COMMANDS: readonly ((program: Command, finish: Finish) => void)[] = [
+  sim,
+  run,
+  status,
+  explain,
+  orders,
+  check,
+  decode,
+  replay,
+  schema,
+];
 
 /** Runs one command line (without node and script); the exit code. */
 export async function runProgram(words: readonly string[], version: string): Promise<number> {

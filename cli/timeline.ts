@@ -10,14 +10,15 @@ const TIME_WIDTH = 12;
 
 /** One entry as a line; undefined for one that the timeline leaves out. */
 export function timelineLine(entry: Entry, protocols: readonly AnyProtocol[], nodeWidth: number): string | undefined {
-  const text = words(entry, protocols);
+  const text = entryWords(entry, protocols);
   if (text === undefined) return undefined;
   const time = formatInstant(entry.at).padStart(TIME_WIDTH);
   const node = entry.node.padEnd(nodeWidth);
   return `${paint("dim", time)}  ${entry.node === WORLD ? paint("yellow", node) : paint("cyan", node)}  ${text}`;
 }
 
-function words(entry: Entry, protocols: readonly AnyProtocol[]): string | undefined {
+/** An entry in words, without when and where; undefined for one that the timeline leaves out. */
+export function entryWords(entry: Entry, protocols: readonly AnyProtocol[]): string | undefined {
   const { what } = entry;
   if (what.kind === "command") {
     if (entry.node === WORLD) return worldWords(what.command as WorldCommand);

@@ -1,0 +1,143 @@
+/** `hotpair run NODE.yaml`: is the node, on real interfaces. */
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import { protocols } from "../../protocols/index.ts";
+import { Log } from "../../src/core/log.ts";
+import { Daemon, type Loaded, type Part } from "../../src/host/linux/daemon.ts";
+import { startGuardian } from "../../src/host/linux/guardian.ts";
+import type { Holding } from "../../src/host/linux/holdings.ts";
+import type { LinuxHost } from "../../src/host/linux/host.ts";
+import { CallFailed, openLibc } from "../../src/host/linux/libc.ts";
+import { notifier } from "../../src/host/linux/notify.ts";
+import { VirtualAddresses } from "../../src/host/linux/virtual.ts";
+import { compileNodeFile } from "../../src/node/node-file.ts";
+import type { NodeConfig } from "../../src/node/protocol.ts";
+import { formatProblem } from "../../src/node/source.ts";
+import { SOCKETS } from "../control.ts";
+import { readText } from "../files.ts";
+import { isManaged, openJournal } from "../journal.ts";
+import { Failure, INVALID, interrupted, OK, UNABLE } from "../output.ts";
+import type { Finish } from "../program.ts";
+
+interface Options {
+  readonly socket?: string;
+  readonly json?: boolean;
+}
+
+export function register(program: Command, finish: Finish): void {
+  program
+    .command("run")
+    .summary("be the node, on real interfaces")
+    .description(
+      "Runs the virtual routers of a node's file on the interfaces of this host, in the foreground, until a signal ends it.\n" +
+        "Needs root, or CAP_NET_RAW and CAP_NET_ADMIN. SIGHUP reads the file again.",
+    )
+    .argument("<node>", "a node's file; - is stdin")
+    .option("--socket <path>", `the control socket (default: ${SOCKETS}/NODE.sock)`)
+    .option("--json", "the log as one JSON object a line on stdout")
+    .addHelpText("after", "\nExample:\n  $ hotpair run gw1.yaml     (as root)")
+    .action((file: string, options: Options) => finish(() => run(file, options)));
+}
+
+async function run(file: string, { socket, json = false }: Options): Promise<number> {
+  const config = await read(file);
+  const opened = openLibc();
+  if (!opened.ok) throw new Failure(UNABLE, [opened.message]);
+  const { libc } = opened;
+  const journal = openJournal({ protocols, json, managed: isManaged(process.env) });
+  const grave = (line: string) => journal.tell(line, true);
+  const log = new Log();
+  log.follow(journal.reader);
+  const started = await startGuardian({ log: grave });
+  if (!started.ok) throw new Failure(UNABLE, [started.message]);
+  const { guardian } = started;
+  try {
+    const daemon = allowed(
+      () =>
+        new Daemon({
+          libc,
+          log,
+          config,
+          protocols,
+          datapaths: (host: LinuxHost) => [new VirtualAddresses(host, (port, what) => grave(`${port}: ${what}`))],
+          guard: (key: string, holding: Holding | undefined) => void guardian.hold(key, holding),
+          parts,
+          file: file === "-" ? undefined : resolve(file),
+          load,
+          socket: socket ?? join(SOCKETS, `${config.node}.sock`),
+          tell: journal.tell,
+          notify: notifier(libc, process.env["NOTIFY_SOCKET"], grave),
+        }),
+    );
+    const taken = await daemon.open();
+    if (taken !== undefined) {
+      daemon.close();
+      throw new Failure(UNABLE, [taken]);
+    }
+    await daemon.run(interrupted);
+  } finally {
+    await guardian.goodbye();
+  }
+  interrupted.throwIfAborted();
+  return OK;
+}
+
+/** What runs beside the machines: nothing needs more than them so far. */
+function parts(): readonly Part[] {
+  return [];
+}
+
+/** A node's file, checked whole, of keys that real interfaces can do. @throws Failure with everything that is wrong */
+async function read(file: string): Promise<NodeConfig> {
+  const { name, text } = await readText(file);
+  const compiled = compileNodeFile(text, name, protocols);
+  if (!compiled.ok) throw new Failure(INVALID, compiled.problems.map(formatProblem));
+  const problems = [
+    ...impossible(compiled.node).map((key) => `${name}: found ${key}, which hotpair does in labs only so far`),
+    ...unserved(compiled.node).map((path) => `${name}: found ${path}, which hotpair run does not do yet`),
+  ];
+  if (problems.length > 0) throw new Failure(INVALID, problems);
+  return compiled.node;
+}
+
+/** What of the routers nobody would carry out: better refused than left undone in silence. */
+function unserved(config: NodeConfig): readonly string[] {
+  const routers = (config["vrrp"] ?? []) as readonly {
+    readonly accept: boolean;
+    readonly notify: string | undefined;
+    readonly scripts: readonly unknown[];
+  }[];
+  return routers.flatMap(({ accept, notify, scripts }, i) => [
+    ...(accept ? [] : [`vrrp[${i}].accept: false`]),
+    ...(notify === undefined ? [] : [`vrrp[${i}].notify`]),
+    ...(scripts.length === 0 ? [] : [`vrrp[${i}].track.scripts`]),
+  ]);
+}
+
+async function load(file: string): Promise<Loaded> {
+  try {
+    return { ok: true, config: await read(file) };
+  } catch (error) {
+    if (!(error instanceof Failure) || interrupted.aborted) throw error;
+    return { ok: false, problems: error.lines };
+  }
+}
+
+/** Keys of protocols that only labs can do; what the kernel does itself is left to it. */
+function impossible(config: NodeConfig): readonly string[] {
+  return protocols.flatMap(({ key, kernel, listens }) => {
+    const possible = key === undefined || config[key] === undefined || kernel === true || listens !== undefined;
+    return possible ? [] : [key];
+  });
+}
+
+function allowed<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof CallFailed) || (error.code !== "EPERM" && error.code !== "EACCES")) throw error;
+    throw new Failure(UNABLE, [
+      `${error.call}: not permitted; run as root, or give node CAP_NET_RAW and CAP_NET_ADMIN (docs/operating.md)`,
+    ]);
+  }
+}

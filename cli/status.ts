@@ -1,0 +1,97 @@
+/** What `hotpair status` prints: the state of a daemon as text. */
+import type { AnyProtocol, StatusRow } from "../src/node/protocol.ts";
+import { table } from "./table.ts";
+
+/** What the verb `state` answers. */
+export interface State {
+  readonly node: string;
+  /** Seconds since the daemon began. */
+  readonly t: number;
+  readonly rows: readonly (StatusRow & { readonly to?: string })[];
+  readonly host: HostState;
+}
+
+export interface HostState {
+  readonly pid: number;
+  readonly started: string;
+  readonly file?: string;
+  readonly interfaces: readonly {
+    readonly interface: string;
+    readonly up: boolean;
+    readonly received: number;
+    readonly dropped: number;
+    readonly sent: number;
+    readonly refused: Readonly<Record<string, number>>;
+  }[];
+  readonly alarm: { readonly count: number; readonly last: number; readonly worst: number; readonly mean: number };
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+/** A line of the text, and how it is meant. */
+export interface Line {
+  readonly text: string;
+  readonly style: "head" | "row" | "good" | "bad" | "detail";
+}
+
+const BAD = new Set(["fault", "initialize", "down"]);
+
+export function statusLines(
+  { node, rows, host }: State,
+  protocols: readonly AnyProtocol[],
+  now: Date,
+): readonly Line[] {
+  const from = host.file === undefined ? "" : `, ${host.file}`;
+  const up = words((now.getTime() - new Date(host.started).getTime()) / 1_000);
+  const lines: Line[] = [{ text: `${node}: pid ${host.pid}, up ${up}${from}`, style: "head" }];
+  for (const { name, status } of protocols) {
+    const own = rows.filter(({ to }) => to === name);
+    if (status === undefined || own.length === 0) continue;
+    const [head = "", ...texts] = table([status.columns, ...own.map((row) => status.cells(row))]);
+    lines.push({ text: "", style: "row" }, { text: head, style: "head" });
+    for (const [i, row] of own.entries()) {
+      const state = String(row["state"]);
+      lines.push({ text: texts[i] ?? "", style: state === "master" ? "good" : BAD.has(state) ? "bad" : "row" });
+      for (const detail of status.details(row)) lines.push({ text: `    ${detail}`, style: "detail" });
+    }
+  }
+  const others = rows.filter(({ to }) => to === undefined);
+  if (others.length > 0) lines.push({ text: "", style: "row" });
+  for (const { type, name, ...fields } of others) {
+    const known = Object.entries(fields).filter(([, value]) => typeof value !== "object" && value !== "");
+    const text = known.map(([field, value]) => `${field} ${String(value)}`).join(", ");
+    lines.push({ text: `${type} ${name}: ${text}`, style: fields["up"] === false ? "bad" : "row" });
+  }
+  lines.push({ text: "", style: "row" }, ...hostLines(host));
+  return lines;
+}
+
+function hostLines({ interfaces, alarm, drops }: HostState): readonly Line[] {
+  const lines: Line[] = interfaces.map((one) => {
+    const refused = Object.entries(one.refused).map(([reason, count]) => `${reason} ${count}`);
+    const text =
+      `${one.interface}: ${one.up ? "up" : "down"}, ${one.received} received, ${one.dropped} dropped, ${one.sent} sent, ` +
+      `${refused.length === 0 ? "none refused" : `refused: ${refused.join(", ")}`}`;
+    return { text, style: one.up ? "row" : "bad" };
+  });
+  const dropped = Object.entries(drops).map(([reason, count]) => `${reason} ${count}`);
+  if (dropped.length > 0) lines.push({ text: `frames that went nowhere: ${dropped.join(", ")}`, style: "bad" });
+  const late = `${milliseconds(alarm.last)} last, ${milliseconds(alarm.mean)} mean, ${milliseconds(alarm.worst)} worst`;
+  lines.push({ text: `timers late by: ${late} (of ${alarm.count})`, style: "row" });
+  return lines;
+}
+
+function milliseconds(seconds: number): string {
+  return `${(seconds * 1_000).toFixed(2)}ms`;
+}
+
+function words(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const [days, hours, minutes] = [
+    Math.floor(whole / 86_400),
+    Math.floor(whole / 3_600) % 24,
+    Math.floor(whole / 60) % 60,
+  ];
+  if (days > 0) return `${days}d${hours}h`;
+  if (hours > 0) return `${hours}h${minutes}m`;
+  return minutes > 0 ? `${minutes}m${whole % 60}s` : `${whole}s`;
+}

@@ -1,0 +1,43 @@
+/** What `run` refuses before anything is touched; that it runs is tested in namespaces (test/host/linux, test/interop). */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const executable = join(dirname(fileURLToPath(import.meta.url)), "../../cli/hotpair.mjs");
+
+function hotpair(words: readonly string[]) {
+  return spawnSync(process.execPath, [executable, ...words], { encoding: "utf8" });
+}
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "hotpair-run-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const ROUTER = "interface: eth0, vrid: 51, addresses: [192.0.2.254/24]";
+
+test.each([
+  ["accept: false", "vrrp[0].accept: false, which hotpair run does not do yet"],
+  ["notify: { run: /bin/true }", "vrrp[0].notify, which hotpair run does not do yet"],
+  ["track: { scripts: [{ name: web, run: /bin/true }] }", "vrrp[0].track.scripts, which hotpair run does not do yet"],
+  ["priority: 300", "vrrp[0].priority"],
+])("a router with %s is refused with exit 2 and a line that says so", (more, words) => {
+  const file = join(folder, "node.yaml");
+  writeFileSync(file, `node: gw1\nvrrp:\n  - { ${ROUTER}, ${more} }\n`);
+  const { status, stderr } = hotpair(["run", file]);
+  expect({ status, said: stderr.includes(words) }, stderr).toEqual({ status: 2, said: true });
+});
+
+test("a node with what is for labs only is refused with every such key", () => {
+  const file = join(folder, "switch.yaml");
+  writeFileSync(file, "node: sw1\nlacp: [{ name: agg1, members: [p1] }]\n");
+  const { status, stderr } = hotpair(["run", file]);
+  expect({ status, said: stderr.includes("found lacp, which hotpair does in labs only so far") }).toEqual({
+    status: 2,
+    said: true,
+  });
+});
