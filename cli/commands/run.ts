@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { protocols } from "../../protocols/index.ts";
 import { Log } from "../../src/core/log.ts";
-import { Daemon, type Loaded, type Part } from "../../src/host/linux/daemon.ts";
+import { Daemon, type Loaded } from "../../src/host/linux/daemon.ts";
 import { startGuardian } from "../../src/host/linux/guardian.ts";
 import type { Holding } from "../../src/host/linux/holdings.ts";
 import type { LinuxHost } from "../../src/host/linux/host.ts";
@@ -18,6 +18,7 @@ import { readText } from "../files.ts";
 import { isManaged, openJournal } from "../journal.ts";
 import { Failure, INVALID, interrupted, OK, UNABLE } from "../output.ts";
 import type { Finish } from "../program.ts";
+import { conflictingScripts, surroundings } from "../surroundings.ts";
 
 interface Options {
   readonly socket?: string;
@@ -61,7 +62,7 @@ async function run(file: string, { socket, json = false }: Options): Promise<num
           protocols,
           datapaths: (host: LinuxHost) => [new VirtualAddresses(host, (port, what) => grave(`${port}: ${what}`))],
           guard: (key: string, holding: Holding | undefined) => void guardian.hold(key, holding),
-          parts,
+          parts: (made: Daemon) => [surroundings(made, log, grave)],
           file: file === "-" ? undefined : resolve(file),
           load,
           socket: socket ?? join(SOCKETS, `${config.node}.sock`),
@@ -82,11 +83,6 @@ async function run(file: string, { socket, json = false }: Options): Promise<num
   return OK;
 }
 
-/** What runs beside the machines: nothing needs more than them so far. */
-function parts(): readonly Part[] {
-  return [];
-}
-
 /** A node's file, checked whole, of keys that real interfaces can do. @throws Failure with everything that is wrong */
 async function read(file: string): Promise<NodeConfig> {
   const { name, text } = await readText(file);
@@ -94,6 +90,7 @@ async function read(file: string): Promise<NodeConfig> {
   if (!compiled.ok) throw new Failure(INVALID, compiled.problems.map(formatProblem));
   const problems = [
     ...impossible(compiled.node).map((key) => `${name}: found ${key}, which hotpair does in labs only so far`),
+    ...conflictingScripts(compiled.node).map((words) => `${name}: ${words}`),
     ...unserved(compiled.node).map((path) => `${name}: found ${path}, which hotpair run does not do yet`),
   ];
   if (problems.length > 0) throw new Failure(INVALID, problems);
@@ -104,14 +101,8 @@ async function read(file: string): Promise<NodeConfig> {
 function unserved(config: NodeConfig): readonly string[] {
   const routers = (config["vrrp"] ?? []) as readonly {
     readonly accept: boolean;
-    readonly notify: string | undefined;
-    readonly scripts: readonly unknown[];
   }[];
-  return routers.flatMap(({ accept, notify, scripts }, i) => [
-    ...(accept ? [] : [`vrrp[${i}].accept: false`]),
-    ...(notify === undefined ? [] : [`vrrp[${i}].notify`]),
-    ...(scripts.length === 0 ? [] : [`vrrp[${i}].track.scripts`]),
-  ]);
+  return routers.flatMap(({ accept }, i) => (accept ? [] : [`vrrp[${i}].accept: false`]));
 }
 
 async function load(file: string): Promise<Loaded> {

@@ -22,14 +22,22 @@ const ROUTER = "interface: eth0, vrid: 51, addresses: [192.0.2.254/24]";
 
 test.each([
   ["accept: false", "vrrp[0].accept: false, which hotpair run does not do yet"],
-  ["notify: { run: /bin/true }", "vrrp[0].notify, which hotpair run does not do yet"],
-  ["track: { scripts: [{ name: web, run: /bin/true }] }", "vrrp[0].track.scripts, which hotpair run does not do yet"],
   ["priority: 300", "vrrp[0].priority"],
 ])("a router with %s is refused with exit 2 and a line that says so", (more, words) => {
   const file = join(folder, "node.yaml");
   writeFileSync(file, `node: gw1\nvrrp:\n  - { ${ROUTER}, ${more} }\n`);
   const { status, stderr } = hotpair(["run", file]);
   expect({ status, said: stderr.includes(words) }, stderr).toEqual({ status: 2, said: true });
+});
+
+test("two scripts of one name that are not the same are refused", () => {
+  const file = join(folder, "scripts.yaml");
+  const router = (vrid: number, run: string) =>
+    `  - { interface: eth0, vrid: ${vrid}, addresses: [192.0.2.${vrid}/24], track: { scripts: [{ name: web, run: ${run} }] } }\n`;
+  writeFileSync(file, `node: gw1\nvrrp:\n${router(51, "/bin/true")}${router(52, "/bin/false")}`);
+  const { status, stderr } = hotpair(["run", file]);
+  const said = stderr.includes("vrrp[1].track.scripts[0]: found another script named web");
+  expect({ status, said }, stderr).toEqual({ status: 2, said: true });
 });
 
 test("a node with what is for labs only is refused with every such key", () => {
