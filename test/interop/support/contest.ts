@@ -173,7 +173,8 @@ export class Contest {
     expect(by, "who answers").toEqual([station]);
     // A master of theirs asks for the client's MAC with the virtual address and the interface's own MAC.
     if (station === this.theirStation && this.variant.peer !== "hotpair") return;
-    if (this.variant.virtualMac) expect(macs, "MACs that the client has learned").toEqual([this.mac]);
+    // The first requests may still go where another was a moment ago: one without a virtual MAC has been master between.
+    if (this.variant.virtualMac) expect(macs.at(-1), "the MAC that the client has learned").toBe(this.mac);
     else expect(macs).not.toContain(this.mac);
   }
 
