@@ -1,6 +1,7 @@
 /** What the IP stack says to the machines of its node, and what it hears from them. */
-import type { Family, Ip, Mac, Prefix } from "../../src/core/addr.ts";
+import type { Family, Ip, Mac } from "../../src/core/addr.ts";
 import { Frame, type FrameSource } from "../../src/core/frame.ts";
+import type { VirtualWish } from "../../src/node/host.ts";
 import type { NodeConfig } from "../../src/node/protocol.ts";
 import { type IpPacket, ipFrame } from "./codec.ts";
 import type { InterfacesConfig } from "./config.ts";
@@ -53,33 +54,8 @@ export interface IpNeighbour {
 
 export type IpEvent = IpAddresses | IpUnresolved | IpReturned | IpNeighbour;
 
-/**
- * A wish of a virtual router: be reachable under these addresses, or no longer be (RFC 9568 §6.4.2, §6.4.3).
- * On Linux the host makes a macvlan and adds addresses; in the simulator the stack itself does what this says.
- * One for each (port, vrid, family); a later one replaces the earlier whole.
- */
-export interface IpVirtual {
-  readonly type: "ip.virtual";
-  /** Name of the interface. */
-  readonly port: string;
-  readonly vrid: number;
-  readonly family: Family;
-  readonly addresses: readonly Prefix[];
-  /** The virtual router's MAC; absent where the interface's own is used. */
-  readonly mac?: Mac;
-  /** Accept_Mode, or ownership of the addresses: packets to them are for this node. ND and ARP are answered anyway. */
-  readonly accept: boolean;
-  /** Master: true; any other state: false. */
-  readonly present: boolean;
-  /**
-   * The router has left and goes on answering until another is heard. A kernel that would answer that other's gratuitous
-   * ARP, and so draw the virtual MAC back to its own port of the switch, is kept from it; this stack never does (RFC 5227
-   * §2.4).
-   */
-  readonly leaving?: boolean;
-  /** They are the interface's own addresses (RFC 9568 §5.2.4, priority 255): nobody takes them off it. */
-  readonly owned?: boolean;
-}
+/** What a virtual router wishes; in the simulator the stack itself does what this says. */
+export type IpVirtual = VirtualWish;
 
 /**
  * What is known of a packet whose octets have not been made: enough to receive, route and forward it.

@@ -1,5 +1,5 @@
 /** What the peer session needs of the protocols below: the control VLAN, its addresses, TCP and ICCP. */
-import { familyOf, type Ip, ip6From, ipBytes, type Prefix } from "../../src/core/addr.ts";
+import { type Ip, ip6From, ipBytes, type Prefix } from "../../src/core/addr.ts";
 import type { Env } from "../../src/core/machine.ts";
 import type { NodeConfig } from "../../src/node/protocol.ts";
 import { connects, ICCP_PORT } from "../iccp/codec.ts";
@@ -47,15 +47,4 @@ export function withInterfaces(config: MlagConfig, node: NodeConfig): NodeConfig
   const written = (node["interfaces"] ?? {}) as Readonly<Record<string, object>>;
   const interfaces = { ...written, [channelPort(peerLink)]: own(channel), [keepalive.port]: own(keepalive.address) };
   return { ...node, interfaces };
-}
-
-/** Whether the session has two addresses: those of the keepalive differ in their last four octets. */
-export function sessionAddressesDiffer({ keepalive, session }: MlagConfig): boolean {
-  if (session !== undefined) {
-    const { address, peer } = session;
-    return address.address !== peer && familyOf(address.address) === familyOf(peer);
-  }
-  const { address, peer } = keepalive;
-  if (familyOf(address.address) !== familyOf(peer)) return true;
-  return sessionAddress(0, address.address) !== sessionAddress(0, peer);
 }

@@ -1,4 +1,5 @@
 /** The clock and the wires under nodes. A host knows no protocol by name. */
+import type { Family, Mac, Prefix } from "../core/addr.ts";
 import type { Frame } from "../core/frame.ts";
 import type { Change } from "../core/machine.ts";
 import type { Instant } from "../core/time.ts";
@@ -16,4 +17,32 @@ export interface Wire {
   /** Bits per second; absent where nobody knows. */
   readonly speed?: number | undefined;
   transmit(frame: Frame): void;
+}
+
+/**
+ * A wish of a virtual router: be reachable under these addresses, or no longer be (RFC 9568 §6.4.2, §6.4.3).
+ * On Linux the host makes a macvlan and adds addresses; in the simulator the stack itself does what this says.
+ * One for each (port, vrid, family); a later one replaces the earlier whole.
+ */
+export interface VirtualWish {
+  readonly type: "ip.virtual";
+  /** Name of the interface. */
+  readonly port: string;
+  readonly vrid: number;
+  readonly family: Family;
+  readonly addresses: readonly Prefix[];
+  /** The virtual router's MAC; absent where the interface's own is used. */
+  readonly mac?: Mac;
+  /** Accept_Mode, or ownership of the addresses: packets to them are for this node. ND and ARP are answered anyway. */
+  readonly accept: boolean;
+  /** Master: true; any other state: false. */
+  readonly present: boolean;
+  /**
+   * The router has left and goes on answering until another is heard. A kernel that would answer that other's gratuitous
+   * ARP, and so draw the virtual MAC back to its own port of the switch, is kept from it; this stack never does (RFC 5227
+   * §2.4).
+   */
+  readonly leaving?: boolean;
+  /** They are the interface's own addresses (RFC 9568 §5.2.4, priority 255): nobody takes them off it. */
+  readonly owned?: boolean;
 }

@@ -6,6 +6,7 @@ import type { Family } from "../../core/addr.ts";
 import { fromHex } from "../../core/bytes.ts";
 import { drop, ok, type Result } from "../../core/result.ts";
 import { type Duration, us } from "../../core/time.ts";
+import type { Condition } from "../../node/protocol.ts";
 import type { Wanted } from "./packet.ts";
 import type { Saved, SysctlPath } from "./sysctl.ts";
 
@@ -36,13 +37,6 @@ export interface Packet {
   readonly destination: Uint8Array;
   /** With its IP header. */
   readonly bytes: Uint8Array;
-}
-
-/** This octet of the frame is this one, or with `not` another one. It is false of a frame that ends before it. */
-export interface Condition {
-  readonly offset: number;
-  readonly octet: number;
-  readonly not?: boolean;
 }
 
 /** A step that several holdings have in common is done with the last of them. */

@@ -100,7 +100,8 @@ const MSG_DONTWAIT = 0x40;
 const CLOCK_MONOTONIC = 1;
 /** TFD_NONBLOCK | TFD_CLOEXEC. */
 const TFD_FLAGS = 0o4000 | 0o2000000;
-const LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+/** Whether this machine writes the low octet first, as its kernel's structures do. */
+export const LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 function bindings(koffi: Koffi): Libc {
   const lib = koffi.load(null);
@@ -185,6 +186,10 @@ function bindings(koffi: Koffi): Libc {
     },
   };
 }
+
+/** Types of sockets, and the flags that every one of ours has: SOCK_NONBLOCK | SOCK_CLOEXEC. */
+export const SOCK_RAW = 3;
+export const SOCK_FLAGS = 0o4000 | 0o2000000;
 
 /** Keeps what was allocated: koffi frees nothing that is still referred to. */
 const pins: unknown[] = [];

@@ -2,8 +2,7 @@
  * rtnetlink messages as values (netlink(7), rtnetlink(7)): what the Linux host asks of the kernel, and what the kernel says.
  * All integers are in the machine's own byte order, attributes are padded to four octets.
  */
-
-const LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+import { LITTLE } from "./libc.ts";
 
 // linux/rtnetlink.h
 const RTM = { newLink: 16, delLink: 17, getLink: 18, newAddress: 20, delAddress: 21, getAddress: 22 } as const;
@@ -23,9 +22,8 @@ export const AF = { inet: 2, inet6: 10 } as const;
 const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
 const IFF_LOWER_UP = 0x10000;
-/** IFA_F_NODAD, IFA_F_NOPREFIXROUTE: linux/if_addr.h. */
+/** IFA_F_NODAD: linux/if_addr.h. */
 const NO_DAD = 0x02;
-const NO_PREFIX_ROUTE = 0x200;
 /** IFA_F_TENTATIVE, IFA_F_DADFAILED. */
 const TENTATIVE = 0x40;
 const DAD_FAILED = 0x08;
@@ -227,8 +225,6 @@ function address(request: Extract<Request, { kind: "add-address" | "delete-addre
   if (add) message.attribute(IFA.flags, v6 ? NO_DAD : 0);
   return message.finish();
 }
-
-export const ADDRESS_FLAGS = { NO_DAD, NO_PREFIX_ROUTE } as const;
 
 // --- decoding ---
 

@@ -1,10 +1,8 @@
 /** What a service manager is told: sd_notify(3) of systemd, where one listens. */
-import type { Libc } from "./libc.ts";
+import { LITTLE, type Libc, SOCK_FLAGS } from "./libc.ts";
 
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
-const SOCK_FLAGS = 0o4000 | 0o2000000; // SOCK_NONBLOCK | SOCK_CLOEXEC
-const LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 export type Readiness = "READY=1" | "RELOADING=1" | "STOPPING=1";
 

@@ -1,11 +1,9 @@
 /** Whole Ethernet frames of one interface: packet(7). The kernel sorts out what nobody wants before it is woken up for it. */
 import type { Ip } from "../../core/addr.ts";
-import { CallFailed, type Libc, type Watched } from "./libc.ts";
+import { CallFailed, type Libc, SOCK_FLAGS, SOCK_RAW, type Watched } from "./libc.ts";
 import { Membership } from "./membership.ts";
 
 const AF_PACKET = 17;
-const SOCK_RAW = 3;
-const SOCK_FLAGS = 0o4000 | 0o2000000; // SOCK_NONBLOCK | SOCK_CLOEXEC
 const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
 const SOL_PACKET = 263;

@@ -1,19 +1,15 @@
 /** The guardian's work once the daemon is gone: farewell, wait for a successor, give back. */
 
+import type { Condition } from "../../node/protocol.ts";
 import { GivingBack } from "./giving-back.ts";
-import type { Condition, Holding, Packet } from "./holdings.ts";
-import { CallFailed, type Libc } from "./libc.ts";
-import { AF } from "./netlink.ts";
+import type { Holding, Packet } from "./holdings.ts";
+import { CallFailed, type Libc, SOCK_FLAGS, SOCK_RAW } from "./libc.ts";
 import { PacketSocket, type Wanted } from "./packet.ts";
+import { openRawIp, type RawIp, socketAddress } from "./raw-ip.ts";
 import { Rtnl } from "./rtnl.ts";
 import { writeSysctl } from "./sysctl.ts";
 
 const AF_PACKET = 17;
-const SOCK_RAW = 3;
-const SOCK_FLAGS = 0o4000 | 0o2000000; // SOCK_NONBLOCK | SOCK_CLOEXEC
-const IPPROTO_RAW = 255;
-const IPPROTO_IPV6 = 41;
-const IPV6_HDRINCL = 36;
 /** Of this host itself, there in every network namespace. */
 const LOOPBACK = 1;
 /** The way out is full: tried again so many times, a millisecond apart. */
@@ -30,8 +26,7 @@ interface Parcel {
 export class Release {
   private readonly rtnl: Rtnl;
   private readonly frames: number;
-  private readonly four: number;
-  private readonly six: number | undefined;
+  private readonly raw: RawIp;
 
   /**
    * Everything that it needs is opened here, long before.
@@ -43,8 +38,7 @@ export class Release {
   ) {
     // Bound to nothing and with protocol 0 it hears nothing: an idle guardian costs no time.
     this.frames = libc.socket(AF_PACKET, SOCK_RAW | SOCK_FLAGS, 0);
-    this.four = libc.socket(AF.inet, SOCK_RAW | SOCK_FLAGS, IPPROTO_RAW);
-    this.six = sixSocket(libc);
+    this.raw = openRawIp(libc);
     this.rtnl = new Rtnl(libc, () => undefined);
     // What is run for the first time takes milliseconds; so the first time is now.
     new PacketSocket(libc, LOOPBACK, [], () => undefined).close();
@@ -121,8 +115,8 @@ export class Release {
   }
 
   private parcel({ family, destination, bytes }: Packet, index: number, what: string): Parcel | undefined {
-    const fd = family === "ipv4" ? this.four : this.six;
-    return fd === undefined ? undefined : { fd, bytes, to: ipAddress(destination, index), what };
+    const fd = family === "ipv4" ? this.raw.four : this.raw.six;
+    return fd === undefined ? undefined : { fd, bytes, to: socketAddress(destination, index), what };
   }
 
   /** @returns false when it may be tried again */
@@ -193,18 +187,6 @@ function union(holdings: readonly Holding[]): readonly Wanted[] {
   return [...found.values()];
 }
 
-function sixSocket(libc: Libc): number | undefined {
-  try {
-    const fd = libc.socket(AF.inet6, SOCK_RAW | SOCK_FLAGS, IPPROTO_RAW);
-    libc.setsockopt(fd, IPPROTO_IPV6, IPV6_HDRINCL, Uint8Array.of(1, 0, 0, 0));
-    return fd;
-  } catch (error) {
-    // A kernel without IPv6.
-    if (error instanceof CallFailed && error.code === "EAFNOSUPPORT") return undefined;
-    throw error;
-  }
-}
-
 /** struct sockaddr_ll. */
 function linkAddress(index: number, frame: Uint8Array): Uint8Array {
   const address = new Uint8Array(20);
@@ -213,17 +195,5 @@ function linkAddress(index: number, frame: Uint8Array): Uint8Array {
   // The frame's own EtherType, in network order in both.
   address.set(frame.subarray(12, 14), 2);
   view.setInt32(4, index, true);
-  return address;
-}
-
-/** struct sockaddr_in, struct sockaddr_in6. */
-function ipAddress(destination: Uint8Array, index: number): Uint8Array {
-  const four = destination.length === 4;
-  const address = new Uint8Array(four ? 16 : 28);
-  const view = new DataView(address.buffer);
-  view.setUint16(0, four ? AF.inet : AF.inet6, true);
-  address.set(destination, four ? 4 : 8);
-  // RFC 4007 §6: a link-local address is one of a link.
-  if (destination[0] === 0xfe && ((destination[1] ?? 0) & 0xc0) === 0x80 && !four) view.setUint32(24, index, true);
   return address;
 }

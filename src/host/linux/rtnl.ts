@@ -1,10 +1,8 @@
 /** The kernel's view of links and addresses: asked once, then kept by its events; and wishes to it, carried out at once. */
-import { CallFailed, type Libc, type Watched } from "./libc.ts";
+import { CallFailed, type Libc, SOCK_FLAGS, SOCK_RAW, type Watched } from "./libc.ts";
 import { decodeNews, encodeRequest, GROUPS, type News, type Request } from "./netlink.ts";
 
 const AF_NETLINK = 16;
-const SOCK_RAW = 3;
-const SOCK_FLAGS = 0o4000 | 0o2000000; // SOCK_NONBLOCK | SOCK_CLOEXEC
 const SOL_SOCKET = 1;
 const SO_RCVBUF_FORCE = 33;
 /** Octets of events that the kernel keeps for us; beyond, it says so, and everything is asked anew. */

@@ -3,30 +3,14 @@
  * macvlan stands ready while another router is master: switched on, for that takes the kernel some 20 ms, but without an
  * address and without forwarding, so that it answers nobody and passes nothing on (RFC 9568 §6.4.2).
  */
-import { type Family, type Ip, ipBytes, type Mac, macBytes, type Prefix } from "../../core/addr.ts";
+import { type Family, type Ip, ipBytes, macBytes, type Prefix } from "../../core/addr.ts";
 import type { Change } from "../../core/machine.ts";
+import type { VirtualWish } from "../../node/host.ts";
 import type { Undo } from "./holdings.ts";
 import type { Datapath, LinuxHost, Undoing } from "./host.ts";
 import type { Request } from "./netlink.ts";
 import { Refused } from "./rtnl.ts";
 import { readSysctl, type Saved, Sysctls, writeSysctl } from "./sysctl.ts";
-
-/** Be reachable under these addresses, or no longer be: one for each (port, vrid, family), a later one replaces it. */
-export interface VirtualWish extends Change {
-  readonly type: "ip.virtual";
-  readonly port: string;
-  readonly vrid: number;
-  readonly family: Family;
-  readonly addresses: readonly Prefix[];
-  /** Absent where the interface's own is used. */
-  readonly mac?: Mac;
-  readonly accept: boolean;
-  readonly present: boolean;
-  /** Answered for a while yet, but by no ARP. */
-  readonly leaving?: boolean;
-  /** They are the interface's own addresses. */
-  readonly owned?: boolean;
-}
 
 /** The addresses that are given and taken away: an owner's stay on its interface, whatever becomes of the router. */
 function ours({ addresses, owned, mac }: VirtualWish): readonly Prefix[] {
