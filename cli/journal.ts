@@ -27,6 +27,8 @@ export interface Journal {
   readonly reader: Reader;
   /** A line of the daemon's own, on stderr. */
   tell(line: string, grave: boolean): void;
+  /** Writes what has been read and not yet written: before the process ends. */
+  flush(): void;
 }
 
 /** Whether systemd has started this process: then its journal has the time. */
@@ -37,7 +39,6 @@ export function isManaged({ JOURNAL_STREAM, INVOCATION_ID }: Readonly<Record<str
 export function openJournal({ protocols, json, managed }: JournalOptions): Journal {
   const seldom = limit();
   let lost = 0;
-  const time = () => new Date();
   const write = (line: () => void) => {
     if (process.stdout.writableLength > MAX_BACKLOG) {
       lost++;
@@ -47,21 +48,35 @@ export function openJournal({ protocols, json, managed }: JournalOptions): Journ
     lost = 0;
     line();
   };
+  const say = (entry: Entry, time: Date) => {
+    if (json) {
+      write(() => void printJson({ ...entryLine(entry), time: time.toISOString() }));
+      return;
+    }
+    const text = entryWords(entry, protocols);
+    if (text === undefined || !seldom(entry, time.getTime())) return;
+    const line = managed ? `<${priorityOf(entry)}>${text}` : `${paint("dim", time.toISOString())}  ${text}`;
+    write(() => void print(line));
+  };
+  // Words cost more than what they tell of: they are found once the network has been served.
+  let waiting: { readonly entry: Entry; readonly time: Date }[] = [];
+  const flush = () => {
+    const now = waiting;
+    waiting = [];
+    for (const { entry, time } of now) say(entry, time);
+  };
   return {
     reader: {
       everything: false,
       read(entry) {
-        if (json) {
-          write(() => void printJson({ ...entryLine(entry), time: time().toISOString() }));
-          return;
-        }
-        const text = entryWords(entry, protocols);
-        if (text === undefined || !seldom(entry, time().getTime())) return;
-        const line = managed ? `<${priorityOf(entry)}>${text}` : `${paint("dim", time().toISOString())}  ${text}`;
-        write(() => void print(line));
+        if (waiting.push({ entry, time: new Date() }) === 1) setImmediate(flush);
       },
     },
-    tell: (line, grave) => tellLine(line, grave ? WARNING : INFORMATIONAL, managed),
+    tell: (line, grave) => {
+      flush();
+      tellLine(line, grave ? WARNING : INFORMATIONAL, managed);
+    },
+    flush,
   };
 }
 

@@ -78,6 +78,7 @@ async function run(file: string, { socket, json = false }: Options): Promise<num
     await daemon.run(interrupted);
   } finally {
     await guardian.goodbye();
+    journal.flush();
   }
   interrupted.throwIfAborted();
   return OK;

@@ -238,12 +238,12 @@ function change(turn: Turn, router: Router, to: RouterConfig): void {
   if (from.routerAdvertisement !== undefined && to.routerAdvertisement === undefined)
     endRouterAdvertisement(turn, router);
   router.config = to;
-  forgetFrames(router);
   // It was judged by what is no longer so.
   router.last = undefined;
   // An operator's order outlives a reload that leaves the priority alone.
   if (from.priority !== to.priority) router.base = to.priority;
   if (from.checksum !== to.checksum) router.form = to.checksum === "pseudo-header" ? "pseudo-header" : "message";
+  forgetFrames(turn, router);
   const master = router.state === "master";
   if (from.interval !== to.interval) changeInterval(turn, router, from);
   if (from.preempt !== to.preempt || from.preemptDelay !== to.preemptDelay) {

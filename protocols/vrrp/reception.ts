@@ -91,7 +91,7 @@ function accept(turn: Turn, router: Router, heard: Remembered): void {
   if (!listens(router)) return;
   const { advert, checksumForms } = heard;
   countAdvert(router, heard, 1, turn.now);
-  followForm(router, advert, checksumForms[0], checksumForms.length);
+  followForm(turn, router, advert, checksumForms[0], checksumForms.length);
   const settled = hearAdvert(turn, router, advert.priority, advert.interval, heard.order);
   heard.steady = settled && router.last === heard;
 }
@@ -102,11 +102,11 @@ function listens({ state, lingerUntil }: Router): boolean {
 }
 
 /** `checksum: auto`: as the last peer does it, so that a peer that knows one form only hears this router. */
-function followForm(router: Router, advert: Advert, form: Router["form"] | undefined, forms: number): void {
+function followForm(turn: Turn, router: Router, advert: Advert, form: Router["form"] | undefined, forms: number): void {
   if (router.config.checksum !== "auto" || advert.version === 2 || router.config.family === "ipv6") return;
   if (forms !== 1 || form === undefined || router.form === form) return;
   router.form = form;
-  forgetFrames(router);
+  forgetFrames(turn, router);
 }
 
 function judge(turn: Turn, face: Interface, table: Table, frame: Frame): void {

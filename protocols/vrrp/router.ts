@@ -60,7 +60,7 @@ function say(turn: Turn, router: Router, to: VrrpStateName, reason: StateReason)
 
 /** Sends an advert of the current priority and sets Adver_Timer to Advertisement_Interval. */
 function advertise(turn: Turn, router: Router): void {
-  if (signs(router.config)) forgetFrames(router);
+  if (signs(router.config)) router.memo = undefined;
   router.memo ??= advertOutputs(router, router.priority, turn);
   putAll(turn, router.memo);
   router.counters.advertsSent += router.memo.length;
@@ -92,7 +92,8 @@ function release(turn: Turn, router: Router): void {
 }
 
 function announce(turn: Turn, router: Router): void {
-  putAll(turn, announcements(router));
+  router.announcement ??= announcements(router);
+  putAll(turn, router.announcement);
   router.announceAt =
     router.announcements++ < router.config.announceRepeat
       ? ((turn.now + router.config.announceEvery) as Instant)
@@ -114,9 +115,17 @@ export function apply(turn: Turn, router: Router, present: boolean): void {
   put(turn, { kind: "apply", change: wishOf(router.config, router.base, present) });
 }
 
-/** Makes the next transmission build its frames afresh: address, MAC, priority or checksum form has changed. */
-export function forgetFrames(router: Router): void {
+/** Address, MAC, priority or checksum form has changed: what was built is no longer what is to be sent. */
+export function forgetFrames(turn: Turn, router: Router): void {
   router.memo = undefined;
+  router.announcement = undefined;
+  if (router.state === "backup") foresee(turn, router);
+}
+
+/** Builds what a backup will send first, so that taking over is not held up by it. */
+function foresee(turn: Turn, router: Router): void {
+  if (!signs(router.config)) router.memo ??= advertOutputs(router, router.priority, turn);
+  router.announcement ??= announcements(router);
 }
 
 // --- transitions ---
@@ -133,6 +142,7 @@ export function startup(turn: Turn, router: Router, reason: StateReason): void {
     setDownTimer(router, turn.now, "master-timeout");
   }
   say(turn, router, "backup", reason);
+  foresee(turn, router);
   refresh(turn, router);
 }
 
@@ -203,17 +213,24 @@ function wantMaster(turn: Turn, router: Router, reason: StateReason): void {
   }
 }
 
-/** Backup or initialize → master. The advert goes first: the old master drops the addresses on it. */
+/**
+ * Backup or initialize → master. After a silence the advert goes first, as in RFC 9568 §6.4.2: nobody answers meanwhile.
+ * DEPARTS from that order where another still answers, as it does after priority 0 and when it is preempted: from our
+ * advert on switches send here what is for the virtual MAC, and by then the addresses have to be here.
+ */
 function promote(turn: Turn, router: Router, reason: StateReason): void {
+  const silence = reason === "master-timeout";
   stopTimers(router);
   router.counters.masterTransitions++;
+  if (!silence) apply(turn, router, true);
   advertise(turn, router);
-  say(turn, router, "master", reason);
   // RFC 9568 §8.1.2, §8.2.2: no announcement before addresses and virtual MAC are there.
-  apply(turn, router, true);
+  if (silence) apply(turn, router, true);
   router.announcements = 0;
   announce(turn, router);
   advertiseRouter(turn, router);
+  // Last: whoever reads it must not hold up what the network waits for.
+  say(turn, router, "master", reason);
   refresh(turn, router);
 }
 
@@ -224,6 +241,7 @@ function yieldTo(turn: Turn, router: Router, interval: Duration, reason: StateRe
   setDownTimer(router, turn.now, "master-timeout");
   say(turn, router, "backup", reason);
   if (router.applied) apply(turn, router, false);
+  foresee(turn, router);
   refresh(turn, router);
   for (const member of router.group?.members ?? []) {
     if (member !== router && member.state === "master") follow(turn, member);
@@ -238,6 +256,7 @@ function follow(turn: Turn, router: Router): void {
   setDownTimer(router, turn.now, "master-timeout");
   say(turn, router, "backup", "sync-group");
   if (router.applied) apply(turn, router, false);
+  foresee(turn, router);
   refresh(turn, router);
 }
 
@@ -298,7 +317,10 @@ function hearAsMaster(turn: Turn, router: Router, priority: number, interval: Du
     if (!holds) yieldTo(turn, router, interval, "address-tiebreak");
   } else {
     // Hosts may have believed the announcement with which the other became master, and nothing else corrects them.
-    if (answer(turn, router) && priority > 0) putAll(turn, announcements(router));
+    if (answer(turn, router) && priority > 0) {
+      router.announcement ??= announcements(router);
+      putAll(turn, router.announcement);
+    }
     refresh(turn, router);
   }
 }
@@ -366,7 +388,7 @@ export function setPriority(turn: Turn, router: Router, priority: number, reason
   const { interface: name, vrid, family } = router.config;
   const from = router.priority;
   router.priority = priority;
-  forgetFrames(router);
+  forgetFrames(turn, router);
   const event = { type: "vrrp.priority", interface: name, vrid, family, from, priority, reason } as const;
   put(turn, { kind: "event", event });
   if (router.state === "backup" && !router.listening && router.wants === undefined && router.downAt !== NEVER) {
@@ -380,7 +402,7 @@ export function setPriority(turn: Turn, router: Router, priority: number, reason
 /** The address that adverts come from is another one, or the interface's MAC is. */
 export function changeSource(turn: Turn, router: Router): void {
   unsettle(router);
-  forgetFrames(router);
+  forgetFrames(turn, router);
   router.last = undefined;
   if (router.state === "master" && tableOf(router).primary !== undefined) {
     answer(turn, router);

@@ -133,6 +133,8 @@ export interface Router extends Waiting {
   form: ChecksumForm;
   /** What `frames.ts` has built; emptied when anything in it changes. A signature is for one transmission. */
   memo: readonly VrrpOutput[] | undefined;
+  /** Likewise: gratuitous ARP or neighbour advertisements. */
+  announcement: readonly VrrpOutput[] | undefined;
   /** Of the last advert that it has signed. */
   sequence: Sequence | undefined;
   last: Remembered | undefined;
@@ -334,6 +336,7 @@ export function createRouter(config: RouterConfig, face: Interface, group: Group
     rareAt: NEVER,
     form: config.checksum === "pseudo-header" ? "pseudo-header" : "message",
     memo: undefined,
+    announcement: undefined,
     sequence: undefined,
     last: undefined,
     peers: new Map(),

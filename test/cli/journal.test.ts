@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { isManaged, openJournal, priorityOf } from "../../cli/journal.ts";
+import { isManaged, type Journal, type JournalOptions, openJournal, priorityOf } from "../../cli/journal.ts";
 import { flush } from "../../cli/output.ts";
 import { protocols } from "../../protocols/index.ts";
 import type { Entry } from "../../src/core/log.ts";
@@ -30,14 +30,22 @@ function said(event: Event & Readonly<Record<string, unknown>>): Entry {
 const taken = said({ type: "vrrp.state", ...of, from: "backup", to: "master", priority: 100, reason: "preempt" });
 const lost = (reason: string, count: number) => said({ type: "vrrp.drop", ...of, reason, count });
 
+let journal: Journal;
+
+function open(how: Omit<JournalOptions, "protocols">): Journal {
+  journal = openJournal({ ...how, protocols });
+  return journal;
+}
+
 function lines(): string[] {
+  journal.flush();
   void flush();
   return written.join("").split("\n").slice(0, -1);
 }
 
 describe("the log of a daemon", () => {
   test("is a line a transition, with its reason and the time of day", () => {
-    openJournal({ protocols, json: false, managed: false }).reader.read(taken);
+    open({ json: false, managed: false }).reader.read(taken);
     expect(lines()).toEqual([
       expect.stringMatching(
         /^\d{4}-\d\d-\d\dT[\d:.]+Z {2}eth0 vrid 10 ipv4: backup → master, priority 100 \(preempt\)$/,
@@ -46,7 +54,7 @@ describe("the log of a daemon", () => {
   });
 
   test("has no time but a priority where journald reads it (sd-daemon(3))", () => {
-    const journal = openJournal({ protocols, json: false, managed: true });
+    open({ json: false, managed: true });
     journal.reader.read(taken);
     journal.reader.read(lost("ttl", 1));
     journal.tell("reload: nothing was changed", true);
@@ -58,7 +66,7 @@ describe("the log of a daemon", () => {
   });
 
   test("is one JSON object a line with --json, with the time in both forms", () => {
-    openJournal({ protocols, json: true, managed: true }).reader.read(taken);
+    open({ json: true, managed: true }).reader.read(taken);
     expect(lines().map((line) => JSON.parse(line) as unknown)).toEqual([
       {
         t: 1.5,
@@ -76,7 +84,7 @@ describe("the log of a daemon", () => {
 
   test("says a drop of one kind once in ten seconds, with how many there were", () => {
     vi.useFakeTimers({ toFake: ["Date"] });
-    const { reader } = openJournal({ protocols, json: false, managed: true });
+    const { reader } = open({ json: false, managed: true });
     for (let i = 1; i <= 10; i++) {
       reader.read(lost("ttl", i));
       if (i === 5) reader.read(lost("checksum", 1));
@@ -91,7 +99,7 @@ describe("the log of a daemon", () => {
   });
 
   test("loses lines for a reader that is too slow, and says how many: a router waits for nobody", () => {
-    const { reader } = openJournal({ protocols, json: false, managed: true });
+    const { reader } = open({ json: false, managed: true });
     const backlog = vi.spyOn(process.stdout, "writableLength", "get").mockReturnValue(2 << 20);
     reader.read(taken);
     reader.read(taken);
@@ -100,6 +108,15 @@ describe("the log of a daemon", () => {
     reader.read(taken);
     expect(lines()).toHaveLength(1);
     expect(told).toEqual([expect.stringContaining("2 lines of the log are lost")]);
+  });
+
+  test("is written once the network has been served: nothing in the turn in which it happens", async () => {
+    open({ json: false, managed: true }).reader.read(taken);
+    void flush();
+    expect(written).toEqual([]);
+    await new Promise((resolve) => setImmediate(resolve));
+    void flush();
+    expect(written.join("")).toMatch(/backup → master/);
   });
 
   test("takes a fault and a lost link for more than a handover", () => {

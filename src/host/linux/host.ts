@@ -114,6 +114,7 @@ export class LinuxHost implements Host {
     this.interfaces.learn(this.rtnl.dump("links"));
     this.interfaces.learn(this.rtnl.dump("addresses"));
     const mac = (port: string) => this.interfaces.named(port)?.mac ?? NO_MAC;
+    rehearse(protocols, config, (port) => new Attached(port));
     // Nothing here is repeatable; the seed is this process's own.
     const seed = Math.floor(monotonic()) >>> 0;
     this.node = new Node({ name: config.node, id: 0, seed, mac }, this, log);
@@ -125,7 +126,6 @@ export class LinuxHost implements Host {
   }
 
   start(): void {
-    rehearse(this.protocols, this.config);
     this.rtnl.rehearse();
     for (const [key, wish] of this.wishesOf(this.config)) this.prepare(key, wish);
     this.reviews = setInterval(() => this.keeping.review(), REVIEW);

@@ -1,45 +1,97 @@
 /**
  * What runs for the first time in Node.js takes milliseconds, and a takeover must not be the first time: before anything is
- * real, a node of the same configuration without any wire goes through its life a few times.
+ * real, nodes of the same configuration on wires that lead nowhere go through their lives a few times.
  */
 import type { Mac } from "../../core/addr.ts";
+import type { Frame } from "../../core/frame.ts";
 import { Log } from "../../core/log.ts";
+import type { Port } from "../../core/machine.ts";
 import { type Instant, instant, NEVER } from "../../core/time.ts";
+import type { Wire } from "../../node/host.ts";
 import { machinesOf } from "../../node/machines.ts";
 import { Node } from "../../node/node.ts";
 import type { AnyProtocol, NodeConfig } from "../../node/protocol.ts";
 
-const TIMES = 5;
-/** Timers of one life: enough for every router of a large file to come to be master. */
-const TIMERS = 2_000;
+/** Wishes that a host is to have heard by then, and lives that are lived for them at most. */
+const WISHES = 400;
+const LIVES = 100;
+/** Timers of one life: enough for the routers of a large file to come to be master. */
+const TIMERS = 300;
+/** Frames of one life that the next one hears, and how often each: from the second time on it is nothing new. */
+const FRAMES = 64;
+const TIMES = 3;
+/**
+ * When lives begin, in turn: what was compiled for small integers is thrown away at the first large one, which otherwise
+ * comes when the process is 36 minutes old.
+ */
+const BEGINNINGS = [instant(0), instant(2 ** 40)];
 const MAC = "02:00:00:00:00:01" as Mac;
-/** Of documentation (RFC 5737) and of every link. */
-const ADDRESSES = ["192.0.2.1/32", "fe80::1/64"];
+/** Of documentation (RFC 5737) and of every link. One life does not have the address of the next. */
+const ADDRESSES = [
+  ["192.0.2.1/32", "fe80::1/64"],
+  ["192.0.2.2/32", "fe80::2/64"],
+];
 
-export function rehearse(protocols: readonly AnyProtocol[], config: NodeConfig): void {
-  for (let time = 0; time < TIMES; time++) live(protocols, config);
+interface Sent {
+  /** Name of the port. */
+  readonly port: string;
+  readonly frame: Frame;
 }
 
-function live(protocols: readonly AnyProtocol[], config: NodeConfig): void {
-  const host = { apply: () => {}, wake: () => {} };
-  const node = new Node({ name: config.node, id: 0, seed: 1, mac: () => MAC }, host, new Log());
+/**
+ * To be called before the host's own node is made: how its records are laid out in memory is settled by the first ones.
+ * @param wire as the host makes them, but leading nowhere: what is compiled for others would be thrown away, too
+ */
+export function rehearse(protocols: readonly AnyProtocol[], config: NodeConfig, wire: (port: Port) => Wire): void {
+  let wishes = 0;
+  let sent: readonly Sent[] = [];
+  for (let lives = 0; lives < LIVES && wishes < WISHES; lives++) {
+    const life = live(protocols, config, wire, lives, sent);
+    wishes += life.wishes;
+    sent = life.sent;
+  }
+}
+
+/** Hears what was sent in the life before, then nothing, does what its timers say, and is stopped. */
+function live(
+  protocols: readonly AnyProtocol[],
+  config: NodeConfig,
+  wire: (port: Port) => Wire,
+  number: number,
+  heard: readonly Sent[],
+): { readonly wishes: number; readonly sent: readonly Sent[] } {
+  let wishes = 0;
+  const sent: Sent[] = [];
+  const log = new Log();
+  log.follow({
+    everything: true,
+    read: ({ what }) => {
+      if (what.kind === "send" && sent.length < FRAMES) sent.push({ port: what.port.name, frame: what.frame });
+    },
+  });
+  const host = { apply: () => wishes++, wake: () => {} };
+  const node = new Node({ name: config.node, id: 0, seed: 1, mac: () => MAC }, host, log);
   node.mount(machinesOf(protocols, config, node));
-  let octets = 0;
+  let now = BEGINNINGS[number % BEGINNINGS.length] as Instant;
+  const addresses = ADDRESSES[number % ADDRESSES.length];
   for (const name of node.wires()) {
     const port = node.port(name);
-    node.attach(port, { transmit: (frame) => (octets += frame.bytes.length) });
-    node.step({ kind: "heard", event: addressesOf(name) }, instant(0));
-    node.step({ kind: "link", port, up: true }, instant(0));
+    node.attach(port, wire(port));
+    node.step({ kind: "heard", event: addressesOf(name, addresses) }, now);
+    node.step({ kind: "link", port, up: true }, now);
   }
-  let now: Instant = instant(0);
   node.step({ kind: "command", to: "*", command: { verb: "start" } }, now);
+  for (let time = 0; time < TIMES; time++) {
+    for (const { port, frame } of heard) node.deliver(node.port(port), frame, now);
+  }
   for (let count = 0; count < TIMERS && node.deadline() !== NEVER; count++) {
     now = node.deadline();
     node.step({ kind: "timer" }, now);
   }
   node.step({ kind: "command", to: "*", command: { verb: "stop" } }, now);
+  return { wishes, sent };
 }
 
-function addressesOf(port: string) {
-  return { type: "ip.addresses", port, mac: MAC, up: true, addresses: ADDRESSES };
+function addressesOf(port: string, addresses: readonly string[] | undefined) {
+  return { type: "ip.addresses", port, mac: MAC, up: true, addresses: addresses ?? [] };
 }

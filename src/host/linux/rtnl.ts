@@ -79,13 +79,7 @@ export class Rtnl {
   private send(requests: readonly Request[]): News[] {
     const first = this.sequence + 1;
     const messages = requests.map((request) => encodeRequest(request, ++this.sequence));
-    const all = new Uint8Array(messages.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const message of messages) {
-      all.set(message, at);
-      at += message.length;
-    }
-    this.libc.send(this.asking, all);
+    this.libc.send(this.asking, messages.length === 1 ? (messages[0] as Uint8Array) : concat(messages));
     return this.answers(requests, first);
   }
 
@@ -126,6 +120,16 @@ export class Rtnl {
       }
     }
   }
+}
+
+function concat(messages: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(messages.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const message of messages) {
+    all.set(message, at);
+    at += message.length;
+  }
+  return all;
 }
 
 function open(libc: Libc, groups: number): number {

@@ -41,6 +41,8 @@ interface Held {
   /** Index and addresses that the kernel was given. */
   on: { readonly index: number; readonly addresses: readonly Prefix[] } | undefined;
   hushed: boolean;
+  /** Whether the interface below forwards, as it was when somebody last looked. */
+  forwards: boolean;
   /** Nothing stays ready for it once its addresses are given up. */
   forgotten: boolean;
 }
@@ -110,7 +112,15 @@ export class VirtualAddresses implements Datapath {
   }
 
   private heldFor(key: string, wish: VirtualWish): Held {
-    const held = this.held.get(key) ?? { key, wish, device: undefined, on: undefined, hushed: false, forgotten: false };
+    const held = this.held.get(key) ?? {
+      key,
+      wish,
+      device: undefined,
+      on: undefined,
+      hushed: false,
+      forwards: false,
+      forgotten: false,
+    };
     this.held.set(key, held);
     return held;
   }
@@ -183,8 +193,18 @@ export class VirtualAddresses implements Datapath {
     held.on = { index, addresses: wanted };
     if (held.hushed) for (const { path } of silence(wish, device)) writeSysctl(path, ANSWERS);
     held.hushed = false;
-    const forwards = device === undefined ? undefined : readSysctl(forwarding(wish.family, wish.port));
-    if (device !== undefined && forwards === "1") forward(wish, device, forwards);
+    if (device === undefined) return;
+    if (held.forwards) forward(wish, device, "1");
+    // A look at the setting takes as long as all of this together.
+    setImmediate(() => {
+      const before = held.forwards;
+      this.lookForForwarding(held);
+      if (held.on?.index === device.index && held.forwards !== before) forward(wish, device, held.forwards ? "1" : "0");
+    });
+  }
+
+  private lookForForwarding(held: Held): void {
+    held.forwards = readSysctl(forwarding(held.wish.family, held.wish.port)) === "1";
   }
 
   /**
@@ -225,6 +245,7 @@ export class VirtualAddresses implements Datapath {
       return undefined;
     }
     held.device = { name, index, below };
+    this.lookForForwarding(held);
     // Before it is switched on for the first time: no address of its own making, no test for duplicates.
     for (const [path, value] of ownSettings(name)) writeSysctl(path, value);
     forward(wish, held.device, "0");

@@ -141,9 +141,20 @@ describe("announcements", () => {
     bench.take();
     expect(bench.wait(sec(4)).said()).toEqual([
       "advert 100",
-      "backup → master master-timeout",
       "apply present",
       "garp 192.0.2.254",
+      "backup → master master-timeout",
+    ]);
+  });
+
+  test("after priority 0, when the old master still answers, the addresses are there before the advert: make before break", () => {
+    const bench = new Bench([given()]).hear(200).hear(0);
+    bench.take();
+    expect(bench.wait(sec(1)).said()).toEqual([
+      "apply present",
+      "advert 100",
+      "garp 192.0.2.254",
+      "backup → master priority-zero",
     ]);
   });
 
