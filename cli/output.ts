@@ -127,7 +127,12 @@ export async function breathe(): Promise<void> {
 }
 
 /** Milliseconds that a command has for its release of what it holds, after a signal. */
-const RELEASE = 2_000;
+let release = 2_000;
+
+/** For a command that lets go of more than files. @param milliseconds from the signal to the forced end */
+export function allowForRelease(milliseconds: number): void {
+  release = milliseconds;
+}
 
 /** Runs a command to its exit code: its own, a failure's, or a signal's. */
 export async function toExitCode(command: () => Promise<number>): Promise<number> {
@@ -147,7 +152,7 @@ export async function toExitCode(command: () => Promise<number>): Promise<number
       if (signalled !== undefined) forced(code);
       signalled = code;
       stopping.abort(new Failure(code, []));
-      setTimeout(() => forced(code), RELEASE).unref();
+      setTimeout(() => forced(code), release).unref();
     });
   }
   const code = await Promise.race([command().catch(failureCode), force]);

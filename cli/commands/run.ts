@@ -16,9 +16,15 @@ import { formatProblem } from "../../src/node/source.ts";
 import { SOCKETS } from "../control.ts";
 import { readText } from "../files.ts";
 import { isManaged, openJournal } from "../journal.ts";
-import { Failure, INVALID, interrupted, OK, UNABLE } from "../output.ts";
+import { allowForRelease, Failure, INVALID, interrupted, OK, UNABLE } from "../output.ts";
 import type { Finish } from "../program.ts";
 import { conflictingScripts, surroundings } from "../surroundings.ts";
+
+/**
+ * Milliseconds: a router answers until another is heard, for the longest interval that there is (40.95 s) at most, then
+ * hooks are told. contrib/hotpair.service waits longer.
+ */
+const RELEASE = 55_000;
 
 interface Options {
   readonly socket?: string;
@@ -41,6 +47,7 @@ export function register(program: Command, finish: Finish): void {
 }
 
 async function run(file: string, { socket, json = false }: Options): Promise<number> {
+  allowForRelease(RELEASE);
   const config = await read(file);
   const opened = openLibc();
   if (!opened.ok) throw new Failure(UNABLE, [opened.message]);

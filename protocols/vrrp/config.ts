@@ -54,7 +54,13 @@ const preempt = z
 
 const announce = z.strictObject({
   repeat: integerWithin(0, 100, "a count").default(0).meta({ description: "Further rounds of gratuitous ARP or NA." }),
-  every: durationWithin(cs(10), sec(3600)).default(sec(1)),
+  every: durationWithin(cs(10), sec(3600)).default(sec(1)).meta({ description: "Between rounds that are repeated." }),
+  refresh: durationWithin(sec(1), sec(86_400)).optional().meta({
+    description: "Then a round each so often for as long as it is master. Default: none.",
+  }),
+  gap: durationWithin(ZERO, sec(1)).default(ZERO).meta({
+    description: "Between the frames of one round: for switches that pass on only so many broadcasts at once.",
+  }),
 });
 
 const routerAdvertisement = z.strictObject({
@@ -213,6 +219,9 @@ export interface RouterConfig {
   readonly notify: string | undefined;
   readonly announceRepeat: number;
   readonly announceEvery: Duration;
+  /** 0: none. */
+  readonly announceRefresh: Duration;
+  readonly announceGap: Duration;
   readonly routerAdvertisement: { readonly interval: Duration; readonly lifetime: Duration } | undefined;
   readonly migration: boolean;
   readonly password: string | undefined;
@@ -340,6 +349,8 @@ function normal(value: Fields): RouterConfig {
     notify: value.notify?.run,
     announceRepeat: value.announce.repeat,
     announceEvery: value.announce.every,
+    announceRefresh: value.announce.refresh ?? ZERO,
+    announceGap: value.announce.gap,
     routerAdvertisement:
       advertisement === undefined
         ? undefined

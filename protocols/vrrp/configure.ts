@@ -4,12 +4,13 @@
  */
 import { formatPrefix, type Ip } from "../../src/core/addr.ts";
 import type { Env } from "../../src/core/machine.ts";
-import { formatDuration, type Instant, NEVER, us, ZERO } from "../../src/core/time.ts";
+import { formatDuration, NEVER, us, ZERO } from "../../src/core/time.ts";
+import { announceAdded } from "./announce.ts";
 import { authenticationWords } from "./authentication.ts";
 import { OWNER } from "./codec.ts";
 import type { RouterConfig, VrrpConfig } from "./config.ts";
 import { enter } from "./deadlines.ts";
-import { announcements, routerAdvertisement } from "./frames.ts";
+import { routerAdvertisement } from "./frames.ts";
 import { reviewSoon } from "./review.ts";
 import { answer, apply, changeSource, endLinger, forgetFrames, leave } from "./router.ts";
 import {
@@ -20,7 +21,6 @@ import {
   type Interface,
   newInterface,
   put,
-  putAll,
   type Router,
   type Table,
   type Turn,
@@ -86,7 +86,13 @@ function nameOf({ name, interface: face, vrid, family }: RouterConfig): string {
   return `${name} (${face} vrid ${vrid} ${family})`;
 }
 
-const DURATIONS: ReadonlySet<string> = new Set(["interval", "preemptDelay", "announceEvery"]);
+const DURATIONS: ReadonlySet<string> = new Set([
+  "interval",
+  "preemptDelay",
+  "announceEvery",
+  "announceGap",
+  "announceRefresh",
+]);
 
 function fieldWords(field: string, value: unknown): string {
   if (field === "authentication") return authenticationWords(value as RouterConfig["authentication"]);
@@ -252,7 +258,7 @@ function change(turn: Turn, router: Router, to: RouterConfig): void {
   }
   const added = changeAddresses(turn, router, from);
   if (master && !equal(said(from), said(to))) answer(turn, router);
-  if (master && added !== undefined) tellOf(turn, router, added);
+  if (master && added !== undefined && added.size > 0) announceAdded(turn, router, added);
   if (master && !equal(from.routerAdvertisement, to.routerAdvertisement)) {
     router.routerAdvertAt = to.routerAdvertisement === undefined ? NEVER : now;
     setRare(router);
@@ -283,18 +289,6 @@ function changeAddresses(turn: Turn, router: Router, from: RouterConfig): Readon
   if (router.applied) apply(turn, router, true);
   const before = new Set(from.addresses.map(({ address }) => address));
   return new Set(addresses.map(({ address }) => address).filter((address) => !before.has(address)));
-}
-
-function tellOf(turn: Turn, router: Router, added: ReadonlySet<Ip>): void {
-  if (added.size === 0) return;
-  const { addresses, announceRepeat, announceEvery } = router.config;
-  putAll(
-    turn,
-    announcements(router).filter((_, i) => added.has(addresses[i]?.address ?? ("" as Ip))),
-  );
-  router.announcements = 1;
-  router.announceAt = announceRepeat > 0 ? ((turn.now + announceEvery) as Instant) : NEVER;
-  setRare(router);
 }
 
 /** RFC 4861 §6.2.5: who ceases to be a router of hosts says so, with a lifetime of 0. */

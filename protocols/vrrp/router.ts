@@ -18,11 +18,12 @@
  * |            | advert                            | else                           | discard, advert at once           | master     |
  */
 import { after, type Duration, type Instant, ms, NEVER, sec } from "../../src/core/time.ts";
+import { announce, announceAgain, announceMore, announcementOf } from "./announce.ts";
 import { signs } from "./authentication.ts";
 import { OWNER } from "./codec.ts";
 import type { RouterConfig } from "./config.ts";
 import type { StateReason, VrrpStateName } from "./events.ts";
-import { advertOutputs, announcements, routerAdvertisement, wishOf } from "./frames.ts";
+import { advertOutputs, routerAdvertisement, wishOf } from "./frames.ts";
 import { put, putAll, type Router, type Turn, tableOf } from "./state.ts";
 import {
   aimDownTimer,
@@ -91,16 +92,6 @@ function release(turn: Turn, router: Router): void {
   router.counters.advertsSent += outputs.length;
 }
 
-function announce(turn: Turn, router: Router): void {
-  router.announcement ??= announcements(router);
-  putAll(turn, router.announcement);
-  router.announceAt =
-    router.announcements++ < router.config.announceRepeat
-      ? ((turn.now + router.config.announceEvery) as Instant)
-      : NEVER;
-  setRare(router);
-}
-
 function advertiseRouter(turn: Turn, router: Router): void {
   const output = routerAdvertisement(router);
   if (output === undefined || router.config.routerAdvertisement === undefined) return;
@@ -125,7 +116,7 @@ export function forgetFrames(turn: Turn, router: Router): void {
 /** Builds what a backup will send first, so that taking over is not held up by it. */
 function foresee(turn: Turn, router: Router): void {
   if (!signs(router.config)) router.memo ??= advertOutputs(router, router.priority, turn);
-  router.announcement ??= announcements(router);
+  announcementOf(router);
 }
 
 // --- transitions ---
@@ -226,7 +217,6 @@ function promote(turn: Turn, router: Router, reason: StateReason): void {
   advertise(turn, router);
   // RFC 9568 §8.1.2, §8.2.2: no announcement before addresses and virtual MAC are there.
   if (silence) apply(turn, router, true);
-  router.announcements = 0;
   announce(turn, router);
   advertiseRouter(turn, router);
   // Last: whoever reads it must not hold up what the network waits for.
@@ -317,10 +307,7 @@ function hearAsMaster(turn: Turn, router: Router, priority: number, interval: Du
     if (!holds) yieldTo(turn, router, interval, "address-tiebreak");
   } else {
     // Hosts may have believed the announcement with which the other became master, and nothing else corrects them.
-    if (answer(turn, router) && priority > 0) {
-      router.announcement ??= announcements(router);
-      putAll(turn, router.announcement);
-    }
+    if (answer(turn, router) && priority > 0) announceAgain(turn, router);
     refresh(turn, router);
   }
 }
@@ -342,7 +329,7 @@ export function timers(turn: Turn, router: Router): void {
 
 function rareTimers(turn: Turn, router: Router): void {
   const { now } = turn;
-  if (router.announceAt <= now) announce(turn, router);
+  if (router.announceAt <= now) announceMore(turn, router);
   if (router.routerAdvertAt <= now) advertiseRouter(turn, router);
   if (router.lingerUntil <= now) endLinger(turn, router);
   if (router.preemptAt > now) return;
@@ -357,7 +344,6 @@ function adverTimer(turn: Turn, router: Router): void {
   advertise(turn, router);
   if (late <= LATE_INTERVALS * router.config.interval) return;
   sayStalled(turn, router, late);
-  router.announcements = 0;
   announce(turn, router);
 }
 

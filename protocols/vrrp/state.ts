@@ -122,7 +122,9 @@ export interface Router extends Waiting {
   adverAt: Instant;
   advertSent: Instant;
   announceAt: Instant;
-  announcements: number;
+  /** Rounds of announcements that are over, and frames of the one that is not. */
+  rounds: number;
+  announced: number;
   routerAdvertAt: Instant;
   /** Until when the addresses are still answered for, at most, after the router has left; NEVER for one that has not. */
   lingerUntil: Instant;
@@ -330,7 +332,8 @@ export function createRouter(config: RouterConfig, face: Interface, group: Group
     adverAt: NEVER,
     advertSent: instant(-1),
     announceAt: NEVER,
-    announcements: 0,
+    rounds: 0,
+    announced: 0,
     routerAdvertAt: NEVER,
     lingerUntil: NEVER,
     rareAt: NEVER,

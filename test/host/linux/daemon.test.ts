@@ -39,7 +39,7 @@ class Running {
   private link: Link | undefined;
   private readonly waiting = new Set<() => void>();
 
-  private constructor(
+  constructor(
     ns: string,
     readonly socket: string,
     file: string,
@@ -67,8 +67,16 @@ class Running {
     const running = new Running(ns, socket, file);
     started.push(running);
     await running.until(({ type }) => type === "vrrp.state");
-    running.link = await Link.to(socket);
+    await running.answers();
     return running;
+  }
+
+  /** As soon as its control socket does. */
+  async answers(): Promise<void> {
+    while (this.link === undefined && this.child.exitCode === null) {
+      this.link = await Link.to(this.socket).catch(() => undefined);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   /** The first entry from `from` on of which it is so. */
@@ -297,6 +305,43 @@ describe.skipIf(MISSING !== undefined)(
       gw2.child.kill("SIGINT");
       expect(await gw2.ended).toMatchObject({ code: 130 });
       expect(addressesOf(ONE) + addressesOf(TWO)).not.toMatch(/192\.0\.2\.254|vr4/);
+    });
+
+    test("goes on answering for a whole interval where nobody takes over, however long that is", async () => {
+      const vrrp = "{ interface: d0, vrid: 9, priority: 255, interval: 3s, addresses: [192.0.2.253/24] }";
+      const file = write("gw1.yaml", "gw1", 150, [vrrp]);
+      expect(hotpair(ONE, "reload", gw1.socket, file)).toMatchObject({ code: 0 });
+      await gw1.state(9, "master");
+      gw1.child.kill("SIGTERM");
+      const left = (await gw1.state(9, "initialize")) as Entry & { readonly t: number };
+      expect(await gw1.ended).toMatchObject({ code: 143 });
+      const gone = (await gw1.until(
+        ({ type, vrid, present }) => type === "apply.ip.virtual" && vrid === 9 && present === false,
+      )) as Entry & { readonly t: number };
+      expect(gone.t - left.t).toBeGreaterThanOrEqual(3);
+      expect(addressesOf(ONE)).not.toMatch(/192\.0\.2\.253|vr4/);
+    });
+
+    test("starts without a router, and with its first ones at a reload", async () => {
+      gw2.child.kill("SIGTERM");
+      await gw2.ended;
+      writeFileSync(fileOf("gw3.yaml"), "node: gw3\n");
+      const gw3 = new Running(TWO, fileOf("gw3.sock"), fileOf("gw3.yaml"));
+      started.push(gw3);
+      await gw3.answers();
+      expect(hotpair(TWO, "status", gw3.socket).code).toBe(0);
+      const file = write("gw3.yaml", "gw3", 100);
+      expect(hotpair(TWO, "reload", gw3.socket)).toMatchObject({ code: 0, stdout: expect.stringContaining("vrrp") });
+      await gw3.state(51, "backup");
+      gw1.child.kill("SIGTERM");
+      await gw3.state(51, "master");
+      expect(addressesOf(TWO)).toContain("192.0.2.254");
+      writeFileSync(file, "node: gw3\n");
+      expect(hotpair(TWO, "reload", gw3.socket)).toMatchObject({ code: 2, stderr: expect.stringContaining("vrrp") });
+      writeFileSync(file, "node: gw3\nvrrp: []\n");
+      expect(hotpair(TWO, "reload", gw3.socket)).toMatchObject({ code: 0 });
+      await gw3.until(({ type, present }) => type === "apply.ip.virtual" && present === false);
+      expect(addressesOf(TWO)).not.toMatch(/192\.0\.2\.254|vr4/);
     });
 
     test("is refused a socket that another one has", () => {

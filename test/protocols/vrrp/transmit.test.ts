@@ -181,6 +181,24 @@ describe("announcements", () => {
     expect(at).toEqual([3_609_375, 8_609_375, 13_609_375]);
   });
 
+  test("they are refreshed for as long as it is master, after those that are repeated", () => {
+    const bench = new Bench([given({ announce: { repeat: 1, every: "5s", refresh: "60s" } })]).wait(sec(200));
+    const garps = () => bench.sent.filter(({ text }) => text.startsWith("garp")).map(({ at }) => at);
+    expect(garps()).toEqual([3_609_375, 8_609_375, 68_609_375, 128_609_375, 188_609_375]);
+    bench.hear(200).wait(sec(3));
+    bench.hear(200).wait(sec(3));
+    expect(garps()).toHaveLength(5);
+  });
+
+  test("90 · the frames of a round keep the configured distance, while adverts go on", () => {
+    const addresses = ["192.0.2.254/24", "192.0.2.253/24", "192.0.2.252/24"];
+    const announce = { repeat: 1, every: "2s", gap: "400ms" };
+    const bench = new Bench([given({ addresses, announce })]).wait(sec(10));
+    const at = bench.sent.filter(({ text }) => text.startsWith("garp")).map(({ at }) => at - 3_609_375);
+    expect(at).toEqual([0, 400_000, 800_000, 2_800_000, 3_200_000, 3_600_000]);
+    expect(bench.adverts().map(({ at }) => at - 3_609_375)).toEqual([0, 1, 2, 3, 4, 5, 6].map((n) => n * 1_000_000));
+  });
+
   test("84 · RFC 9568 §6.4.2 · one neighbour advertisement for each IPv6 address: R=1 S=0 O=1, to ff02::1, hop limit 255", () => {
     const bench = new Bench([given6()]).wait(sec(4));
     const nas = bench.sent.filter(({ text }) => text.startsWith("na"));

@@ -1,0 +1,67 @@
+/**
+ * Rounds of gratuitous ARP or unsolicited neighbour advertisements, by which hosts and switches learn where the addresses
+ * are (RFC 9568 §6.4.1, §6.4.2): the first at once, further ones as configured, each in its pace.
+ */
+import type { Ip } from "../../src/core/addr.ts";
+import { type Instant, NEVER, ZERO } from "../../src/core/time.ts";
+import { announcements } from "./frames.ts";
+import { put, putAll, type Router, type Turn, type VrrpOutput } from "./state.ts";
+import { setRare } from "./timing.ts";
+
+/** One frame for each address. */
+export function announcementOf(router: Router): readonly VrrpOutput[] {
+  router.announcement ??= announcements(router);
+  return router.announcement;
+}
+
+/** Begins with the first round. */
+export function announce(turn: Turn, router: Router): void {
+  router.rounds = 0;
+  router.announced = 0;
+  announceMore(turn, router);
+}
+
+/** The next frame of a round, or the whole of it where frames need no distance. */
+export function announceMore(turn: Turn, router: Router): void {
+  const all = announcementOf(router);
+  const { announceGap } = router.config;
+  if (announceGap === ZERO) {
+    putAll(turn, all);
+    endRound(turn, router);
+    return;
+  }
+  const next = all[router.announced++];
+  if (next !== undefined) put(turn, next);
+  if (router.announced >= all.length) endRound(turn, router);
+  else waitFor(turn, router, announceGap);
+}
+
+/** Addresses that have come to a master: only of these nobody knows. */
+export function announceAdded(turn: Turn, router: Router, added: ReadonlySet<Ip>): void {
+  if (router.config.announceGap !== ZERO) {
+    announce(turn, router);
+    return;
+  }
+  const { addresses } = router.config;
+  const news = announcementOf(router).filter((_, i) => added.has(addresses[i]?.address ?? ("" as Ip)));
+  putAll(turn, news);
+  router.rounds = 0;
+  endRound(turn, router);
+}
+
+/** Another has announced itself, wrongly: once more all of it, unless that is being said. */
+export function announceAgain(turn: Turn, router: Router): void {
+  if (router.config.announceGap === ZERO) putAll(turn, announcementOf(router));
+  else if (router.announced === 0) announce(turn, router);
+}
+
+function endRound(turn: Turn, router: Router): void {
+  const { announceRepeat, announceEvery, announceRefresh } = router.config;
+  router.announced = 0;
+  waitFor(turn, router, router.rounds++ < announceRepeat ? announceEvery : announceRefresh);
+}
+
+function waitFor(turn: Turn, router: Router, wait: number): void {
+  router.announceAt = wait === 0 ? NEVER : ((turn.now + wait) as Instant);
+  setRare(router);
+}
