@@ -67,12 +67,13 @@ module.exports = {
     },
     {
       name: "zod-in-schemas-only",
-      comment: "zod only where files are described: protocols/*/config.ts, src/node, the lab's file in src/host/sim.",
+      comment: "zod only where files are described: protocols/*/config*.ts, src/node, the lab's file in src/host/sim.",
       severity: "error",
       from: {
         path: "^(src|protocols|cli)/",
         pathNot: [
           "^protocols/[^/]+/config\\.ts$",
+          "^protocols/[^/]+/config-[a-z]+\\.ts$",
           "^src/node/",
           "^src/host/sim/(topology|script|expectation|lab-context)\\.ts$",
           "^cli/schema\\.ts$",

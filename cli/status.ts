@@ -1,4 +1,7 @@
 /** What `hotpair status` prints: the state of a daemon as text. */
+import { toSeconds } from "../src/core/time.ts";
+import type { HookStatus } from "../src/host/linux/hooks.ts";
+import type { TrackedStatus } from "../src/host/linux/tracked.ts";
 import type { AnyProtocol, StatusRow } from "../src/node/protocol.ts";
 import { table } from "./table.ts";
 
@@ -33,6 +36,8 @@ export interface Line {
   readonly style: "head" | "row" | "good" | "bad" | "detail";
 }
 
+/** Characters of a line that a program wrote. */
+const MAX_WROTE = 120;
 const BAD = new Set(["fault", "initialize", "down"]);
 
 export function statusLines(
@@ -56,13 +61,43 @@ export function statusLines(
   }
   const others = rows.filter(({ to }) => to === undefined);
   if (others.length > 0) lines.push({ text: "", style: "row" });
-  for (const { type, name, ...fields } of others) {
-    const known = Object.entries(fields).filter(([, value]) => typeof value !== "object" && value !== "");
-    const text = known.map(([field, value]) => `${field} ${String(value)}`).join(", ");
-    lines.push({ text: `${type} ${name}: ${text}`, style: fields["up"] === false ? "bad" : "row" });
-  }
+  for (const row of others) lines.push(...besideLines(row));
   lines.push({ text: "", style: "row" }, ...hostLines(host));
   return lines;
+}
+
+/** What runs beside the machines: something that is looked at, or a queue of hooks. */
+function besideLines(row: StatusRow): readonly Line[] {
+  if (row.type === "tracked") return trackedLines(row as unknown as TrackedRow);
+  return row.type === "hook" ? hookLines(row as unknown as HookRow) : [];
+}
+
+type TrackedRow = TrackedStatus & StatusRow;
+type HookRow = HookStatus & StatusRow;
+
+function trackedLines({ kind, name, up, value, why, looks, failures, output, took }: TrackedRow): readonly Line[] {
+  const stands = value ?? (up === undefined ? "not known" : up ? "up" : "down");
+  const lasted = took === undefined ? "" : `, the last took ${milliseconds(toSeconds(took))}`;
+  const text = `${kind} ${name}: ${stands} (${why}), ${looks} looks, ${failures} of them bad${lasted}`;
+  return [{ text, style: up === false && value === undefined ? "bad" : "row" }, ...wroteLines(output)];
+}
+
+function hookLines({ name, current, waiting, delivered, skipped, givenUp, failures }: HookRow): readonly Line[] {
+  const now = current && `, ${current.news.state} is being told (attempt ${current.attempt})`;
+  const last = failures.at(-1);
+  const counts = `${delivered} told, ${waiting} waiting, ${skipped} overtaken, ${givenUp} given up`;
+  const lines: Line[] = [{ text: `hook of ${name}: ${counts}${now ?? ""}`, style: givenUp > 0 ? "bad" : "row" }];
+  if (last === undefined) return lines;
+  const { at, news, attempt, text, then } = last;
+  const told = `${news.type} ${news.name} ${news.state}, attempt ${attempt}`;
+  lines.push({ text: `    last failure ${at}: ${told}: ${text}, ${then}`, style: "bad" });
+  return [...lines, ...wroteLines(last.output)];
+}
+
+/** Of what a program wrote, the end. */
+function wroteLines(output: string): readonly Line[] {
+  const line = output.trim().split("\n").at(-1) ?? "";
+  return line === "" ? [] : [{ text: `    it wrote: ${line.slice(-MAX_WROTE)}`, style: "detail" }];
 }
 
 function hostLines({ interfaces, alarm, drops }: HostState): readonly Line[] {

@@ -1,70 +1,77 @@
-/** What runs beside a daemon's routers as its file says: scripts that they track, hooks that are told what becomes of them. */
+/** What runs beside a daemon's routers as its file says: looks at what they track, hooks that are told what becomes of them. */
 import type { Log } from "../src/core/log.ts";
-import { ms, sec } from "../src/core/time.ts";
+import { type Duration, sec } from "../src/core/time.ts";
 import type { Daemon, Part } from "../src/host/linux/daemon.ts";
+import type { TrackedFile } from "../src/host/linux/files.ts";
 import { startHelper } from "../src/host/linux/helper.ts";
-import { HookQueues } from "../src/host/linux/hooks.ts";
+import { type Hook, HookQueues } from "../src/host/linux/hooks.ts";
+import type { TrackedProcess } from "../src/host/linux/processes.ts";
 import type { Script } from "../src/host/linux/scripts.ts";
+import { userOf } from "../src/host/linux/user.ts";
+import { words } from "../src/host/linux/words.ts";
 import type { NodeConfig } from "../src/node/protocol.ts";
+import { groupWord, keyOf, type Member, type RouterState, stateWord } from "./groups.ts";
 
-/** A hook that has not ended by then is killed and, so many times, tried again. */
-const HOOK_TIMEOUT = sec(10);
-const HOOK_ATTEMPTS = 5;
 /** How long the last words of routers are waited for when the daemon ends. */
 const LAST_WORDS = sec(5);
-const LEAST_INTERVAL = ms(50);
+
+interface Notify {
+  readonly run?: string | undefined;
+  readonly group?: string | undefined;
+  readonly user?: string | undefined;
+  readonly timeout: Duration;
+  readonly attempts: number;
+}
 
 /** As far as a router's part of the file is needed here. */
-interface Router {
+interface Router extends Member {
   readonly name: string;
-  readonly interface: string;
-  readonly vrid: number;
-  readonly family: string;
   readonly group: string | undefined;
-  readonly notify: string | undefined;
-  readonly scripts: readonly (Omit<Script, "timeout"> & { readonly timeout?: Script["timeout"] | undefined })[];
+  readonly notify: Notify | undefined;
+  readonly scripts: readonly Script[];
+  readonly files: readonly TrackedFile[];
+  readonly processes: readonly TrackedProcess[];
 }
-
-interface StateEvent {
-  readonly type: string;
-  readonly interface: string;
-  readonly vrid: number;
-  readonly family: string;
-  readonly to: string;
-  readonly priority: number;
-}
-
-/** keepalived's words, which hooks that exist know. */
-const WORDS: Readonly<Record<string, string>> = {
-  initialize: "STOP",
-  backup: "BACKUP",
-  master: "MASTER",
-  fault: "FAULT",
-};
 
 function routersOf(config: NodeConfig): readonly Router[] {
   return (config["vrrp"] ?? []) as readonly Router[];
 }
 
-/** Scripts of one name are one script: two that differ cannot both be it. */
-export function conflictingScripts(config: NodeConfig): readonly string[] {
-  const runs = new Map<string, string>();
-  return routersOf(config).flatMap(({ scripts }, i) =>
-    scripts.flatMap((script, at) => {
-      const { weight: _, ...what } = script as typeof script & { readonly weight?: number };
-      const text = JSON.stringify(what);
-      const known = runs.get(script.name) ?? text;
-      runs.set(script.name, known);
-      return known === text ? [] : `vrrp[${i}].track.scripts[${at}]: found another script named ${script.name}`;
+/** Commands and users that this host cannot do: known before anything is touched. */
+export function unrunnable(config: NodeConfig): readonly string[] {
+  return routersOf(config).flatMap(({ scripts, notify }, i) => {
+    const at = `vrrp[${i}].`;
+    return [
+      ...scripts.flatMap(({ run, user }, j) => wrong(`${at}track.scripts[${j}].`, { run }, user)),
+      ...(notify === undefined ? [] : wrong(`${at}notify.`, { run: notify.run, group: notify.group }, notify.user)),
+    ];
+  });
+}
+
+function wrong(at: string, commands: Readonly<Record<string, string | undefined>>, user: string | undefined): string[] {
+  const found = userOf(user);
+  return [
+    ...Object.entries(commands).flatMap(([key, command]) => {
+      const parted = command === undefined ? undefined : words(command);
+      return parted === undefined || parted.ok ? [] : `${at}${key}: found no command (${parted.reason})`;
     }),
-  );
+    ...(found.ok ? [] : [`${at}user: ${found.reason}`]),
+  ];
+}
+
+/** Of several of one name, which are the same, the first. */
+function once<T extends { readonly name: string }>(all: readonly T[]): T[] {
+  const byName = new Map<string, T>();
+  for (const one of all) if (!byName.has(one.name)) byName.set(one.name, one);
+  return [...byName.values()];
 }
 
 export function surroundings(daemon: Daemon, log: Log, grave: (line: string) => void): Part {
   const helper = startHelper({
-    changed: ({ name, up, why, known }) => {
-      if (known) grave(`${name}: ${up ? "up" : "down"} (${why})`);
-      daemon.host.command("vrrp", { verb: "track", name, up } as { readonly verb: string });
+    changed: ({ name, up, value, why, known }) => {
+      if (known) grave(`${name}: ${value ?? (up ? "up" : "down")} (${why})`);
+      const standing = { verb: "track", name, up, value, why: why.slice(0, 200) };
+      daemon.host.command("vrrp", standing as { readonly verb: string });
     },
     trouble: grave,
   });
@@ -74,37 +81,62 @@ export function surroundings(daemon: Daemon, log: Log, grave: (line: string) => 
     failed: ({ group, news, text, then }) => grave(`hook of ${group} (${news.state}): ${text}, ${then}`),
   });
   let routers: readonly Router[] = [];
+  /** What each router has come to, and what was told of each group. */
+  let states = new Map<string, RouterState>();
+  const told = new Map<string, string>();
+
+  const tell = (router: Router, state: RouterState) => {
+    const { name, group = name, notify } = router;
+    if (notify?.run === undefined) return;
+    const { priority } = state;
+    const detail = { ...state };
+    const hook = hookOf(notify, notify.run);
+    hooks.tell(group, hook, { type: "INSTANCE", name, state: stateWord(state), priority, detail });
+  };
+  /** Once for all of its routers, behind what the last of them has told. */
+  const tellGroup = (name: string | undefined) => {
+    if (name === undefined) return;
+    const members = routers.filter(({ group }) => group === name);
+    const notify = members.find((one) => one.notify?.group !== undefined)?.notify;
+    const state = groupWord(members, states);
+    if (state === undefined || state === told.get(name)) return;
+    told.set(name, state);
+    if (notify?.group === undefined) return;
+    const detail = { members: members.map((one) => ({ name: one.name, ...states.get(keyOf(one)) })) };
+    // keepalived's priority of a group.
+    hooks.tell(name, hookOf(notify, notify.group), { type: "GROUP", name, state, priority: 0, detail });
+  };
   const forget = log.follow({
     everything: false,
     read: ({ what }) => {
       if (what.kind !== "event" || what.event.type !== "vrrp.state") return;
-      const event = what.event as StateEvent;
-      const same = (one: Router) =>
-        one.interface === event.interface && one.vrid === event.vrid && one.family === event.family;
-      const router = routers.find(same);
-      if (router?.notify === undefined) return;
-      const { name, group = name, notify } = router;
-      const hook = { run: notify, timeout: HOOK_TIMEOUT, attempts: HOOK_ATTEMPTS };
-      const state = WORDS[event.to] ?? event.to;
-      hooks.tell(group, hook, { type: "INSTANCE", name, state, priority: event.priority, detail: { ...event } });
+      const state = what.event as unknown as RouterState;
+      states.set(keyOf(state), state);
+      const router = routers.find((one) => keyOf(one) === keyOf(state));
+      if (router === undefined) return;
+      tell(router, state);
+      tellGroup(router.group);
     },
   });
   return {
     configure: (config) => {
       routers = routersOf(config);
-      const scripts = new Map<string, Script>();
-      for (const { scripts: own } of routers) {
-        for (const { name, run, interval, timeout = interval, rise, fall } of own) {
-          const often = interval > LEAST_INTERVAL ? interval : LEAST_INTERVAL;
-          if (!scripts.has(name)) scripts.set(name, { name, run, interval: often, timeout, rise, fall });
-        }
-      }
-      if (scripts.size > 0 || routers.some(({ notify }) => notify !== undefined)) helper.start();
-      helper.track({ scripts: [...scripts.values()], files: [], processes: [] });
+      const kept = new Set(routers.map(keyOf));
+      states = new Map([...states].filter(([key]) => kept.has(key)));
+      const groups = new Set(routers.map(({ group }) => group));
+      for (const name of told.keys()) if (!groups.has(name)) told.delete(name);
+      const tracked = {
+        scripts: once(routers.flatMap(({ scripts }) => scripts)),
+        files: once(routers.flatMap(({ files }) => files)),
+        processes: once(routers.flatMap(({ processes }) => processes)),
+      };
+      const looks = tracked.scripts.length + tracked.files.length + tracked.processes.length;
+      if (looks > 0 || routers.some(({ notify }) => notify !== undefined)) helper.start();
+      helper.track(tracked);
     },
     status: async () => {
       const tracked = (await helper.status()).map((one) => ({ ...one, type: "tracked" }));
-      return [...tracked, ...hooks.status().map((one) => ({ ...one, type: "hook" }))];
+      return [...tracked, ...hooks.status().map((one) => ({ ...one, type: "hook", name: one.group }))];
     },
     close: async () => {
       forget();
@@ -112,4 +144,8 @@ export function surroundings(daemon: Daemon, log: Log, grave: (line: string) => 
       await helper.close();
     },
   };
+}
+
+function hookOf({ user, timeout, attempts }: Notify, run: string): Hook {
+  return { run, user, timeout, attempts };
 }

@@ -18,7 +18,7 @@ import { readText } from "../files.ts";
 import { isManaged, openJournal } from "../journal.ts";
 import { allowForRelease, Failure, INVALID, interrupted, OK, UNABLE } from "../output.ts";
 import type { Finish } from "../program.ts";
-import { conflictingScripts, surroundings } from "../surroundings.ts";
+import { surroundings, unrunnable } from "../surroundings.ts";
 
 /**
  * Milliseconds: a router answers until another is heard, for the longest interval that there is (40.95 s) at most, then
@@ -98,7 +98,7 @@ async function read(file: string): Promise<NodeConfig> {
   if (!compiled.ok) throw new Failure(INVALID, compiled.problems.map(formatProblem));
   const problems = [
     ...impossible(compiled.node).map((key) => `${name}: found ${key}, which hotpair does in labs only so far`),
-    ...conflictingScripts(compiled.node).map((words) => `${name}: ${words}`),
+    ...unrunnable(compiled.node).map((words) => `${name}: ${words}`),
     ...unserved(compiled.node).map((path) => `${name}: found ${path}, which hotpair run does not do yet`),
   ];
   if (problems.length > 0) throw new Failure(INVALID, problems);

@@ -34,7 +34,46 @@ export function check(config: VrrpConfig, node: NodeConfig): readonly Problem[] 
       }
     }
   }
-  return problems;
+  return [...problems, ...trackedTwice(config), ...groupHooks(config)];
+}
+
+/** Orders say what is tracked by its name alone, and it is looked at once for all routers: one name is one thing. */
+function trackedTwice(config: VrrpConfig): Problem[] {
+  const known = new Map<string, string>();
+  return config.flatMap(({ tracked, scripts, files, processes }, i) => {
+    const looks = { script: scripts, file: files, process: processes };
+    const at = { script: 0, file: 0, process: 0 };
+    return tracked.flatMap(({ kind, name }) => {
+      if (kind === "interface") return [];
+      const place = kind === "object" ? undefined : at[kind]++;
+      const what = kind === "object" || place === undefined ? undefined : looks[kind][place];
+      const text = JSON.stringify([kind, what]);
+      const before = known.get(name);
+      known.set(name, before ?? text);
+      if (before === undefined || before === text) return [];
+      const path = [i, "track", ...(place === undefined ? [] : [LISTS[kind as keyof typeof LISTS], place])];
+      return {
+        path,
+        message: `found another ${kind} named ${name}, allowed: one thing of a name, the same everywhere`,
+      };
+    });
+  });
+}
+
+const LISTS = { script: "scripts", file: "files", process: "processes" } as const;
+
+/** A group is told once: by one hook. */
+function groupHooks(config: VrrpConfig): Problem[] {
+  const known = new Map<string, string>();
+  return config.flatMap(({ group, notify }, i) => {
+    if (group === undefined || notify?.group === undefined) return [];
+    const { run: _, ...hook } = notify;
+    const text = JSON.stringify(hook);
+    const before = known.get(group) ?? text;
+    known.set(group, before);
+    const message = `found another hook of the group ${group}, allowed: the same in all its routers, or in one of them`;
+    return before === text ? [] : { path: [i, "notify", "group"], message };
+  });
 }
 
 function disjoint(a: readonly Ip[], b: readonly Ip[]): boolean {
@@ -130,6 +169,10 @@ function against(router: RouterConfig, other: RouterConfig, node: string, warn: 
     warn("checksum", `found ${router.checksum}, but ${node} has ${other.checksum}`);
   }
   for (const message of unheard(router.authentication, other.authentication, node)) warn("authentication", message);
+  if ((router.group === undefined) !== (other.group === undefined)) {
+    const has = (group: string | undefined) => (group === undefined ? "no group" : `the group ${group}`);
+    warn("group", `found ${has(router.group)}, but ${node} has ${has(other.group)}: only there others go over with it`);
+  }
   if (router.peers.length > 0 !== other.peers.length > 0) {
     warn("peers", `found ${router.peers.length > 0 ? "unicast" : "multicast"}, but ${node} has the other`);
   }

@@ -4,6 +4,17 @@ import { type Family, familyOf, type Ip, isLinkLocal, type Prefix } from "../../
 import { fromHex } from "../../src/core/bytes.ts";
 import { cs, type Duration, formatDuration, sec, ZERO } from "../../src/core/time.ts";
 import { duration, durationWithin, integerWithin, ip, name, portName, prefix, quote } from "../../src/node/units.ts";
+import {
+  checkSurroundings,
+  type Notify,
+  notify,
+  surroundingsOf,
+  type Tracked,
+  type TrackedFile,
+  type TrackedProcess,
+  type TrackedScript,
+  track,
+} from "./config-surroundings.ts";
 import { STATE_REASONS } from "./events.ts";
 import type { HmacKey } from "./hmac.ts";
 
@@ -12,35 +23,8 @@ const MAX_ADDRESSES = 255;
 /** VRIDs of one interface and family; far more nodes than one segment carries, so nodes with several fit too. */
 const MAX_ROUTERS = 4096;
 const MAX_PEERS = 32;
-const MAX_TRACKED = 64;
-
-/** keepalived's range, so that its files can be imported; RFC 8347 has decrements of 1…254. */
-const weight = integerWithin(-253, 253, "a weight").default(0).meta({
-  description:
-    "Negative: added to the priority while it is down. Positive: added while it is up. 0 or absent: down means fault.",
-});
-
-const trackedInterface = z.strictObject({ name: portName, weight });
-const trackedObject = z.strictObject({ name, weight });
-const trackedScript = z.strictObject({
-  name,
-  run: z.string().min(1).meta({ description: "The command to run." }),
-  interval: duration.default(sec(1)),
-  timeout: duration.optional().meta({ description: "Default: the interval." }),
-  fall: integerWithin(1, 100, "a count").default(1).meta({ description: "Failures in a row that make it down." }),
-  rise: integerWithin(1, 100, "a count").default(1).meta({ description: "Successes in a row that make it up." }),
-  weight,
-});
-
-const track = z.strictObject({
-  interfaces: z.array(trackedInterface).max(MAX_TRACKED).default([]),
-  scripts: z.array(trackedScript).max(MAX_TRACKED).default([]),
-  objects: z
-    .array(trackedObject)
-    .max(MAX_TRACKED)
-    .default([])
-    .meta({ description: "Up until the command `track` says otherwise." }),
-});
+/** Characters of a line for people. */
+const MAX_WHY = 200;
 
 const preempt = z
   .union([z.boolean(), z.strictObject({ delay: duration })], {
@@ -148,7 +132,7 @@ const fields = z.strictObject({
   peers: z.array(ip).max(MAX_PEERS).default([]).meta({
     description: "Unicast to these in place of multicast; only these are listened to.",
   }),
-  notify: z.strictObject({ run: z.string().min(1) }).optional(),
+  notify: notify.optional(),
   announce: announce.prefault({}),
   "router-advertisement": routerAdvertisement.optional().meta({
     description: "IPv6: the master sends router advertisements from the virtual link-local address.",
@@ -174,15 +158,6 @@ const fields = z.strictObject({
 });
 
 type Fields = z.output<typeof fields>;
-export type TrackedScript = z.output<typeof trackedScript>;
-
-export interface Tracked {
-  readonly kind: "interface" | "object";
-  readonly name: string;
-  /** -253…253; 0: down means fault. */
-  readonly weight: number;
-}
-
 export interface Authentication {
   /** The first signs. */
   readonly keys: readonly HmacKey[];
@@ -212,11 +187,13 @@ export interface RouterConfig {
   readonly virtualMac: boolean;
   readonly checksum: "auto" | "rfc9568" | "pseudo-header";
   readonly tracked: readonly Tracked[];
-  /** What to run to know the tracked objects of these names; the machine only hears their results. */
+  /** What to look at to know what is tracked under these names; the machine only hears what was found. */
   readonly scripts: readonly TrackedScript[];
+  readonly files: readonly TrackedFile[];
+  readonly processes: readonly TrackedProcess[];
   readonly group: string | undefined;
   readonly peers: readonly Ip[];
-  readonly notify: string | undefined;
+  readonly notify: Notify | undefined;
   readonly announceRepeat: number;
   readonly announceEvery: Duration;
   /** 0: none. */
@@ -297,14 +274,7 @@ function checkOptions(value: Fields, complain: Complain): void {
   if (value["router-advertisement"] !== undefined && !ipv6) {
     complain(["router-advertisement"], "found with IPv4 addresses, allowed: only with IPv6 addresses");
   }
-  const names = new Set<string>();
-  for (const [kind, list] of Object.entries(value.track)) {
-    for (const [i, { name: tracked }] of list.entries()) {
-      const key = kind === "interfaces" ? `interface ${tracked}` : tracked;
-      if (names.has(key)) complain(["track", kind, i, "name"], `found ${quote(tracked)} twice, allowed: each once`);
-      names.add(key);
-    }
-  }
+  checkSurroundings(value, complain);
 }
 
 function checkAuthentication({ authentication: given, version, migration }: Fields, complain: Complain): void {
@@ -338,15 +308,10 @@ function normal(value: Fields): RouterConfig {
     accept: value.accept,
     virtualMac: value["virtual-mac"],
     checksum: value.checksum,
-    tracked: [
-      ...value.track.interfaces.map((t): Tracked => ({ kind: "interface", name: t.name, weight: t.weight })),
-      ...value.track.scripts.map((t): Tracked => ({ kind: "object", name: t.name, weight: t.weight })),
-      ...value.track.objects.map((t): Tracked => ({ kind: "object", name: t.name, weight: t.weight })),
-    ],
-    scripts: value.track.scripts,
+    ...surroundingsOf(value.track),
     group: value.group,
     peers: value.peers,
-    notify: value.notify?.run,
+    notify: value.notify,
     announceRepeat: value.announce.repeat,
     announceEvery: value.announce.every,
     announceRefresh: value.announce.refresh ?? ZERO,
@@ -388,7 +353,21 @@ const which = {
 export const command = z.discriminatedUnion("verb", [
   z.strictObject({ verb: z.enum(["start", "stop", "drain"]), ...which }),
   z.strictObject({ verb: z.literal("priority"), ...which, priority: integerWithin(1, 255, "a priority") }),
-  z.strictObject({ verb: z.literal("track"), name, up: z.boolean() }),
+  z
+    .strictObject({
+      verb: z.literal("track"),
+      name,
+      up: z.boolean().optional(),
+      // keepalived's: what a file says is an int.
+      value: integerWithin(-(2 ** 31) + 1, 2 ** 31 - 1, "a value")
+        .optional()
+        .meta({ description: "Of a file with content: value; without `up` it is up while that is 0." }),
+      why: z.string().max(MAX_WHY).optional().meta({ description: "What was found, for people." }),
+    })
+    .refine(({ up, value }) => up !== undefined || value !== undefined, {
+      error: "found neither up nor value, allowed: one of them, or both",
+    })
+    .transform(({ up, value, ...rest }) => ({ ...rest, up: up ?? value === 0, value })),
 ]);
 
 /** What an expectation of a lab names, and what it may say of it. */

@@ -9,6 +9,7 @@ import { announceAdded } from "./announce.ts";
 import { authenticationWords } from "./authentication.ts";
 import { OWNER } from "./codec.ts";
 import type { RouterConfig, VrrpConfig } from "./config.ts";
+import type { Notify, Tracked } from "./config-surroundings.ts";
 import { enter } from "./deadlines.ts";
 import { routerAdvertisement } from "./frames.ts";
 import { reviewSoon } from "./review.ts";
@@ -25,6 +26,7 @@ import {
   type Table,
   type Turn,
   tableOf,
+  UNSAID,
   type VrrpState,
 } from "./state.ts";
 import { aimDownTimer, refresh, setPreemption, setRare, unsettle } from "./timing.ts";
@@ -98,7 +100,21 @@ function fieldWords(field: string, value: unknown): string {
   if (field === "authentication") return authenticationWords(value as RouterConfig["authentication"]);
   // What is secret stays so, although adverts of version 2 say it to everybody.
   if (field === "password") return value === undefined ? "none" : "given";
+  if (field === "tracked") return wordsOf((value as RouterConfig["tracked"]).map(trackedWords));
+  if (field === "notify") return notifyWords(value as RouterConfig["notify"]);
   return DURATIONS.has(field) && typeof value === "number" ? formatDuration(us(value)) : wordsOf(value);
+}
+
+function trackedWords({ name, weight }: Tracked): string {
+  return weight === 0 ? name : `${name} (${weight})`;
+}
+
+function notifyWords(notify: Notify | undefined): string {
+  if (notify === undefined) return "none";
+  const { run, group, user, timeout, attempts } = notify;
+  const commands = [run, ...(group === undefined ? [] : [`group ${group}`])].filter((one) => one !== undefined);
+  const by = user === undefined ? "" : ` as ${user}`;
+  return `${commands.join(" and ")}${by} (timeout ${formatDuration(timeout)}, attempts ${attempts})`;
 }
 
 function wordsOf(value: unknown): string {
@@ -233,7 +249,7 @@ function track(state: VrrpState, config: VrrpConfig, env: Env): void {
     else wanted.add(name);
   }
   for (const name of state.objects.keys()) if (!wanted.has(name)) state.objects.delete(name);
-  for (const name of wanted) if (!state.objects.has(name)) state.objects.set(name, true);
+  for (const name of wanted) if (!state.objects.has(name)) state.objects.set(name, UNSAID);
 }
 
 /** What can change while it runs: the state stays as it is, and a master says at once what others have to know. */

@@ -113,9 +113,18 @@ export interface Which {
   readonly family?: Family | undefined;
 }
 
+/** How something tracked stands. */
+export interface Standing {
+  readonly up: boolean;
+  /** Of a file with `content: value`; undefined while it is not known, or nobody has said. */
+  readonly value?: number | undefined;
+  /** What was found, for people: "exit code 1". */
+  readonly why?: string | undefined;
+}
+
 export type VrrpCommand =
   /** `stop`: a graceful release; `drain`: priority 1 until `start`, so that a peer takes over without a gap. */
   | ({ readonly verb: "start" | "stop" | "drain" } & Which)
   | ({ readonly verb: "priority"; readonly priority: number } & Which)
-  /** The state of a tracked object or script of that name. */
-  | { readonly verb: "track"; readonly name: string; readonly up: boolean };
+  /** How something tracked stands, but for interfaces. */
+  | ({ readonly verb: "track"; readonly name: string } & Standing);

@@ -15,16 +15,21 @@ import type { NodeConfig } from "../../src/node/protocol.ts";
 import type { IpAddresses } from "../ip/events.ts";
 import { authenticationWords } from "./authentication.ts";
 import type { RouterConfig } from "./config.ts";
+import type { Tracked } from "./config-surroundings.ts";
 import {
   AUTH_REASONS,
   type AuthReason,
+  type Standing,
   type StateReason,
+  type VrrpCommand,
   type VrrpDropEvent,
   type VrrpEvent,
   type VrrpPriorityEvent,
   type VrrpStateEvent,
 } from "./events.ts";
 import { identityOf, routersOf } from "./invariants.ts";
+import { UNSAID } from "./state.ts";
+import { effectOf, effectWords, standingWords } from "./tracking.ts";
 import { describe } from "./view.ts";
 
 type Because = Fact | Origin | undefined;
@@ -67,11 +72,11 @@ const WHY: Readonly<Record<StateReason, Why>> = {
   "address-added": { because: (one) => addresses(one) ?? link(one) },
   tracking: {
     because: (one) => tracked(one),
-    ends: ({ router }) =>
-      `when ${router.tracked
-        .filter(({ weight }) => weight === 0)
-        .map(({ name }) => name)
-        .join(", ")} is up`,
+    ends: (one) =>
+      `when ${standings(one)
+        .filter(({ effect }) => effect === "fault")
+        .map(({ what }) => `${what.kind} ${what.name} ${what.valued ? "says no such value any more" : "is up"}`)
+        .join(", ")}`,
   },
   "sync-group": {
     because: (one) => groupMember(one),
@@ -133,13 +138,15 @@ export const explain: Explainable = {
         const ends = runs ? runningEnds(event, one) : (why.ends?.(one) ?? "when nothing speaks against it any more");
         const { to: state, reason } = event;
         const endsWithCause = reason === "interface-down";
-        return { state, reason, text, because: why.because(one) ?? born, ends, endsWithCause };
+        const faults = standings(one).filter(({ effect }) => effect === "fault");
+        const said = reason === "tracking" && state === "fault" ? `${text}: ${effects(faults)}` : text;
+        return { state, reason, text: said, because: why.because(one) ?? born, ends, endsWithCause };
       }
       case "vrrp.priority":
         return {
           state: String(event.priority),
           reason: event.reason,
-          text,
+          text: event.reason === "tracking" ? `${text}: ${effects(standings(one))}` : text,
           because: PRIORITY[event.reason](one) ?? born,
         };
       case "vrrp.drop": {
@@ -318,13 +325,40 @@ function better(one: Case): Because {
   return newest(...facts, ...ways, otherPriority(one), ownPriority(one)) ?? past.born(node);
 }
 
-function tracked({ past, node, router }: Case): Because {
-  const objects = past.command(node, "vrrp", (command) => {
-    const { name } = command as { readonly name?: string };
-    return command.verb === "track" && router.tracked.some((one) => one.kind !== "interface" && one.name === name);
+function tracked(one: Case): Because {
+  return newest(...one.router.tracked.map((what) => lastSaid(one, what))) ?? one.past.born(one.node);
+}
+
+function lastSaid({ past, node }: Case, { kind, name }: Tracked): Fact | undefined {
+  if (kind === "interface") return past.link(node, name);
+  return past.command(node, "vrrp", (command) => command.verb === "track" && (command as Track).name === name);
+}
+
+type Track = Extract<VrrpCommand, { readonly verb: "track" }>;
+
+interface Stands {
+  readonly what: Tracked;
+  readonly standing: Standing;
+  readonly effect: number | "fault";
+}
+
+/** How all that it tracks stood. */
+function standings(one: Case): readonly Stands[] {
+  return one.router.tracked.map((what) => {
+    const fact = lastSaid(one, what)?.what;
+    let standing: Standing = what.kind === "interface" ? { up: false } : UNSAID;
+    if (fact?.kind === "link") standing = { up: fact.up };
+    if (fact?.kind === "command") standing = fact.command as Track;
+    return { what, standing, effect: effectOf(what, standing) };
   });
-  const links = router.tracked.filter(({ kind }) => kind === "interface").map(({ name }) => past.link(node, name));
-  return newest(objects, ...links) ?? past.born(node);
+}
+
+/** "file load says 3: -30; interface eth1 is down: -50" */
+function effects(all: readonly Stands[]): string {
+  const words = all
+    .filter(({ effect }) => effect !== 0)
+    .map(({ what, standing, effect }) => `${standingWords(what, standing)}: ${effectWords(effect)}`);
+  return words.length === 0 ? "nothing that it tracks adds anything" : words.join("; ");
 }
 
 /** Another router of the group that left, or came back. */

@@ -115,9 +115,12 @@ function hear(turn: Turn, event: IpAddresses): void {
 function order(state: Turn, command: VrrpCommand): void {
   const { now } = state;
   if (command.verb === "track") {
-    if (state.objects.get(command.name) === command.up || !state.objects.has(command.name)) return;
-    state.objects.set(command.name, command.up);
-    if (command.up) reviewSoon(state, now);
+    const { name, up, value, why } = command;
+    const before = state.objects.get(name);
+    if (before === undefined) return;
+    state.objects.set(name, { up, value, why });
+    if (before.up === up && before.value === value) return;
+    if (up) reviewSoon(state, now);
     else review(state);
     return;
   }

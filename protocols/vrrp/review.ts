@@ -8,6 +8,7 @@ import { OWNER } from "./codec.ts";
 import type { StateReason } from "./events.ts";
 import { leave, setPriority, startup } from "./router.ts";
 import { type Router, type Turn, tableOf, type VrrpState } from "./state.ts";
+import { effectOf, standingOf } from "./tracking.ts";
 
 /** Why a router cannot run, whatever its group. */
 function ownObstacle(router: Router): StateReason | undefined {
@@ -61,18 +62,19 @@ function settle(turn: Turn, router: Router): void {
 }
 
 /**
- * The effective priority, by keepalived's rule: a positive weight is added while the thing is up, a negative one while
- * it is down, the sum kept within 1…254; the owner of the addresses keeps 255. Weight 0: down means fault.
+ * The effective priority, by keepalived's rule: what is tracked adds to it, the sum kept within 1…254; the owner of the
+ * addresses keeps 255.
  */
 function weigh(turn: Turn, router: Router): void {
-  let sum = router.base;
+  const before = router.added;
+  router.added = 0;
   router.trackedDown = false;
-  for (const { kind, name, weight } of router.config.tracked) {
-    const up = (kind === "interface" ? turn.byName.get(name)?.up : turn.objects.get(name)) ?? false;
-    if (weight === 0) router.trackedDown ||= !up;
-    else if (up === weight > 0) sum += weight;
+  for (const tracked of router.config.tracked) {
+    const effect = effectOf(tracked, standingOf(turn, tracked));
+    if (effect === "fault") router.trackedDown = true;
+    else router.added += effect;
   }
-  const weighed = router.base === OWNER ? OWNER : Math.min(254, Math.max(1, sum));
+  const weighed = router.base === OWNER ? OWNER : Math.min(254, Math.max(1, router.base + router.added));
   const priority = router.draining ? 1 : weighed;
-  setPriority(turn, router, priority, router.draining ? "drain" : sum === router.base ? "command" : "tracking");
+  setPriority(turn, router, priority, router.draining ? "drain" : router.added === before ? "command" : "tracking");
 }

@@ -7,8 +7,11 @@ import { IP_PORT, type IpVirtual } from "../ip/events.ts";
 import type { Advert, ChecksumForm } from "./codec.ts";
 import type { RouterConfig, VrrpConfig } from "./config.ts";
 import { enter, type Waiting } from "./deadlines.ts";
-import type { DropReason, StateReason, VrrpEvent, VrrpStateName } from "./events.ts";
+import type { DropReason, Standing, StateReason, VrrpEvent, VrrpStateName } from "./events.ts";
 import type { Sequence } from "./hmac.ts";
+
+/** How something tracked stands of which nobody has said anything: a lab's, until its script does. */
+export const UNSAID: Standing = { up: true, value: 0 };
 
 /** Senders remembered for one router; the one heard longest ago makes room. */
 export const MAX_PEERS_KEPT = 16;
@@ -99,7 +102,9 @@ export interface Router extends Waiting {
   base: number;
   /** With what is tracked: what is sent and compared. */
   priority: number;
-  /** What is tracked with weight 0 is down. */
+  /** What is tracked adds up to this; unlike `priority - base` it knows no bounds. */
+  added: number;
+  /** Something tracked means fault. */
   trackedDown: boolean;
 
   /** Active_Adver_Interval of RFC 9568 §6.1: the backup's timers, never what this router sends. */
@@ -195,8 +200,8 @@ export interface VrrpState {
   /** By port index. */
   readonly interfaces: (Interface | undefined)[];
   readonly byName: Map<string, Interface>;
-  /** Tracked objects by name. */
-  readonly objects: Map<string, boolean>;
+  /** All that is tracked but interfaces, by name. */
+  readonly objects: Map<string, Standing>;
   readonly heap: Router[];
   /** When what came up is looked at together: at the end of the instant in which it did. */
   reviewAt: Instant;
@@ -240,7 +245,7 @@ export function createState(config: VrrpConfig, env: Env): VrrpState {
   const byName = new Map<string, Interface>();
   const interfaces: (Interface | undefined)[] = [];
   const groups = new Map<string, Group>();
-  const objects = new Map<string, boolean>();
+  const objects = new Map<string, Standing>();
   const heap: Router[] = [];
   const interfaceOf = (name: string): Interface => {
     const known = byName.get(name);
@@ -261,7 +266,7 @@ export function createState(config: VrrpConfig, env: Env): VrrpState {
     const router = createRouter(one, interfaceOf(one.interface), groupOf(one.group));
     for (const tracked of one.tracked) {
       if (tracked.kind === "interface") interfaceOf(tracked.name);
-      else objects.set(tracked.name, true);
+      else objects.set(tracked.name, UNSAID);
     }
     enter(heap, router);
     return router;
@@ -319,6 +324,7 @@ export function createRouter(config: RouterConfig, face: Interface, group: Group
     outFor: "startup",
     base: config.priority,
     priority: config.priority,
+    added: 0,
     trackedDown: false,
     masterInterval: config.interval,
     downFrom: NEVER,

@@ -3,9 +3,12 @@ import { formatPrefix } from "../../src/core/addr.ts";
 import { formatDuration, type Instant, since, toSeconds, us } from "../../src/core/time.ts";
 import type { Status, StatusRow } from "../../src/node/protocol.ts";
 import { authenticationWords } from "./authentication.ts";
+import type { Tracked } from "./config-surroundings.ts";
+import type { Standing } from "./events.ts";
 import type { Counters, Peer, Router, VrrpState } from "./state.ts";
 import { tableOf } from "./state.ts";
 import { catchUp, downInterval, skewTime } from "./timing.ts";
+import { effectOf, effectWords, standingOf, standingWords } from "./tracking.ts";
 
 /** Times in seconds; those of timers from now on, those of the past from now back. */
 export interface RouterStatus extends StatusRow {
@@ -31,8 +34,18 @@ export interface RouterStatus extends StatusRow {
   /** Whoever a backup obeys. */
   readonly master: PeerStatus | undefined;
   readonly timers: Timers;
+  readonly tracked: readonly TrackedStatus[];
   readonly peers: readonly PeerStatus[];
   readonly counters: Counters;
+}
+
+/** Something that it tracks: how it stands, and what that means here. */
+export interface TrackedStatus extends Standing {
+  readonly kind: Tracked["kind"];
+  readonly name: string;
+  readonly weight: number;
+  /** Added to the priority. */
+  readonly effect: number | "fault";
 }
 
 interface Timers {
@@ -62,7 +75,8 @@ export interface PeerStatus {
 }
 
 export const status: Status = {
-  rows: (state: VrrpState, now) => state.routers.filter(({ retired }) => !retired).map((router) => rowOf(router, now)),
+  rows: (state: VrrpState, now) =>
+    state.routers.filter(({ retired }) => !retired).map((router) => rowOf(state, router, now)),
   // A backup that passes low adverts over takes its place when its down timer fires: three intervals and a skew time.
   holds: ({ routers }: VrrpState) =>
     routers
@@ -73,7 +87,7 @@ export const status: Status = {
   details: (row) => details(row as RouterStatus),
 };
 
-function rowOf(router: Router, now: Instant): RouterStatus {
+function rowOf(vrrp: VrrpState, router: Router, now: Instant): RouterStatus {
   catchUp(router);
   const { config, state, last } = router;
   const master = state === "backup" && last !== undefined && last.peer.priority > 0 ? last.peer : undefined;
@@ -98,8 +112,24 @@ function rowOf(router: Router, now: Instant): RouterStatus {
     ...(config.authentication === undefined ? {} : { authentication: authenticationWords(config.authentication) }),
     master: master === undefined ? undefined : peerOf(master, now),
     timers: timersOf(router, now),
+    tracked: config.tracked.map((one) => trackedOf(vrrp, one)),
     peers: peers.map((peer) => peerOf(peer, now)),
     counters: router.counters,
+  };
+}
+
+function trackedOf(vrrp: VrrpState, tracked: Tracked): TrackedStatus {
+  const { kind, name, weight, valued } = tracked;
+  const standing = standingOf(vrrp, tracked);
+  const { up, value, why } = standing;
+  return {
+    kind,
+    name,
+    up,
+    ...(valued && value !== undefined ? { value } : {}),
+    weight,
+    effect: effectOf(tracked, standing),
+    ...(why === undefined ? {} : { why }),
   };
 }
 
@@ -170,6 +200,10 @@ function details(row: RouterStatus): readonly string[] {
     const by = key === undefined ? "" : `, signed with key ${key}`;
     const form = `version ${spoken}, checksum ${forms.join("+")}${by}`;
     lines.push(`peer ${address}: priority ${priority}, each ${seconds(each)}, ${form}, heard ${ago(heard)} ago${loss}`);
+  }
+  for (const one of row.tracked) {
+    const words = standingWords({ ...one, valued: one.value !== undefined }, one);
+    lines.push(`tracks ${words}, weight ${one.weight}: ${effectWords(one.effect)}`);
   }
   const { advertsSent, advertsReceived, priorityZeroSent, priorityZeroReceived, masterTransitions, dropped } = counters;
   const drops = Object.entries(dropped).map(([reason, count]) => `${reason} ${count}`);

@@ -3,6 +3,7 @@
  * the world or stands in a file. Each protocol explains its own facts; the engine those of ports, orders and power.
  */
 import { WORLD } from "../core/log.ts";
+import type { Command } from "../core/machine.ts";
 import { formatInstant, type Instant } from "../core/time.ts";
 import { type Account, configured, type Fact, type Ground, type History, type Origin, Past, typeOf } from "./past.ts";
 import type { AnyProtocol, NodeConfig } from "./protocol.ts";
@@ -200,6 +201,12 @@ function unknown(fact: Fact, past: Past): Account {
   return { state: type, reason: "event", text: type, because: past.before(fact).born(fact.node) };
 }
 
+/** "track (name nginx, up false)": its verb, and all that it says in plain values. */
+function orderWords({ verb, ...fields }: Command): string {
+  const plain = Object.entries(fields).filter(([, value]) => value !== undefined && typeof value !== "object");
+  return plain.length === 0 ? verb : `${verb} (${plain.map(([key, value]) => `${key} ${value}`).join(", ")})`;
+}
+
 /** What the engine itself says, and what hosts put into nodes. */
 function general(fact: Fact, past: Past): Account | undefined {
   const { what, node, way } = fact;
@@ -217,7 +224,7 @@ function general(fact: Fact, past: Past): Account | undefined {
     case "command": {
       const { verb } = what.command;
       const because = past.ground.order(past.before(fact), fact) ?? past.before(fact).born(node);
-      return { state: verb, reason: "command", text: `order to ${what.to}: ${verb}`, because };
+      return { state: verb, reason: "command", text: `order to ${what.to}: ${orderWords(what.command)}`, because };
     }
     case "link": {
       if (way === "out") return undefined;
