@@ -116,6 +116,49 @@ describe("the status of a master", () => {
   });
 });
 
+describe("what runs beside the machines", () => {
+  const beside = (...rows: readonly State["rows"][number][]) => {
+    const host = { pid: 1, started: STARTED.toISOString(), interfaces: [], drops: {} };
+    const state = { node: "gw1", t: 0, rows, host: { ...host, alarm: { count: 0, last: 0, worst: 0, mean: 0 } } };
+    return statusLines(state, protocols, STARTED).slice(2, -2);
+  };
+  const looked = { type: "tracked", looks: 12, failures: 3, output: "" };
+
+  test("something tracked: how it stands, why, how often it was looked at, and the last line that it wrote", () => {
+    const script = { ...looked, kind: "script", name: "web", up: false, why: "exit code 1", took: 12_340 };
+    const file = { ...looked, kind: "file", name: "load", up: false, value: 3, why: "its value is 3" };
+    const process = { ...looked, kind: "process", name: "db", why: "not looked for yet" };
+    const lines = beside({ ...script, output: "trying\nrefused\n" }, file, process);
+    expect(lines).toEqual([
+      { text: "script web: down (exit code 1), 12 looks, 3 of them bad, the last took 12.34ms", style: "bad" },
+      { text: "    it wrote: refused", style: "detail" },
+      { text: "file load: 3 (its value is 3), 12 looks, 3 of them bad", style: "row" },
+      { text: "process db: not known (not looked for yet), 12 looks, 3 of them bad", style: "row" },
+    ]);
+  });
+
+  test("hooks of a group: how many were told, what is being told, and the last failure with what it wrote", () => {
+    const news = { type: "GROUP", name: "site", state: "MASTER", priority: 0 };
+    const failure = { at: "2026-01-02T03:04:05.000Z", group: "site", news, generation: 7, attempt: 2 };
+    const failures = [{ ...failure, then: "retried", text: "exit code 3", output: "no such host\n" }];
+    const current = { news, generation: 7, attempt: 3 };
+    const counts = { waiting: 1, delivered: 4, skipped: 2, givenUp: 0 };
+    expect(beside({ type: "hook", name: "site", group: "site", current, ...counts, failures })).toEqual([
+      {
+        text: "hook of site: 4 told, 1 waiting, 2 overtaken, 0 given up, MASTER is being told (attempt 3)",
+        style: "row",
+      },
+      {
+        text: "    last failure 2026-01-02T03:04:05.000Z: GROUP site MASTER, attempt 2: exit code 3, retried",
+        style: "bad",
+      },
+      { text: "    it wrote: no such host", style: "detail" },
+    ]);
+    const [idle] = beside({ type: "hook", name: "lan", group: "lan", ...counts, givenUp: 1, failures: [] });
+    expect(idle).toEqual({ text: "hook of lan: 4 told, 1 waiting, 2 overtaken, 1 given up", style: "bad" });
+  });
+});
+
 test("a table has columns as wide as their widest cell, and no blanks at the end", () => {
   expect(
     table([
