@@ -30,6 +30,8 @@ export interface Plan {
   readonly unicast?: { readonly own: string; readonly peer: string };
   /** Further keys of hotpair's own file. */
   readonly more?: Readonly<Record<string, unknown>>;
+  /** Further routers of hotpair's own file. */
+  readonly others?: readonly Readonly<Record<string, unknown>>[];
 }
 
 export function familyOfPlan({ addresses: [first = ""] }: Plan): Family {
@@ -55,6 +57,11 @@ export class Speaker {
   ) {
     mkdirSync(directory, { recursive: true });
     this.called = onLeaving(() => this.killGroups());
+  }
+
+  /** Of hotpair's own: what it is asked by. */
+  get socket(): string {
+    return join(this.directory, "socket");
   }
 
   /** Resolves when its processes are started; when it speaks, the wire tells. */
@@ -130,7 +137,7 @@ export class Speaker {
 
   private startHotpair(plan: Plan): void {
     const path = this.write("node.yaml", stringify(hotpairFile(plan)));
-    this.spawn("hotpair", [process.execPath, HOTPAIR, "run", path, "--socket", join(this.directory, "socket")]);
+    this.spawn("hotpair", [process.execPath, HOTPAIR, "run", path, "--socket", this.socket]);
   }
 
   private startKeepalived(plan: Plan): void {
@@ -158,7 +165,7 @@ export class Speaker {
 }
 
 function hotpairFile(plan: Plan): unknown {
-  const { vrid, version, priority, interval, addresses, preempt, unicast, more } = plan;
+  const { vrid, version, priority, interval, addresses, preempt, unicast, more, others = [] } = plan;
   const router = {
     interface: INTERFACE,
     vrid,
@@ -171,7 +178,7 @@ function hotpairFile(plan: Plan): unknown {
     ...(unicast === undefined ? {} : { peers: [unicast.peer] }),
     ...more,
   };
-  return { node: "gw", vrrp: [router] };
+  return { node: "gw", vrrp: [router, ...others] };
 }
 
 function keepalivedFile(plan: Plan): string {
