@@ -53,7 +53,9 @@ function wrong(at: string, commands: Readonly<Record<string, string | undefined>
   return [
     ...Object.entries(commands).flatMap(([key, command]) => {
       const parted = command === undefined ? undefined : words(command);
-      return parted === undefined || parted.ok ? [] : `${at}${key}: found no command (${parted.reason})`;
+      return parted === undefined || parted.ok
+        ? []
+        : `${at}${key}: found no command (${parted.reason}), allowed: a program and its arguments`;
     }),
     ...(found.ok ? [] : [`${at}user: ${found.reason}`]),
   ];

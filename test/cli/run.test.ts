@@ -23,6 +23,16 @@ const ROUTER = "interface: eth0, vrid: 51, addresses: [192.0.2.254/24]";
 test.each([
   ["accept: false", "vrrp[0].accept: false, which hotpair run does not do yet"],
   ["priority: 300", "vrrp[0].priority"],
+  [
+    "track: { scripts: [{ name: web, run: /bin/true, user: nobody-of-that-name }] }",
+    "vrrp[0].track.scripts[0].user: found the user nobody-of-that-name",
+  ],
+  [
+    `track: { scripts: [{ name: web, run: "'/bin/true" }] }`,
+    "vrrp[0].track.scripts[0].run: found no command (open-quote)",
+  ],
+  ["notify: { run: /bin/true, user: nobody-of-that-name }", "vrrp[0].notify.user: found the user nobody-of-that-name"],
+  [`group: site, notify: { group: "''" }`, "vrrp[0].notify.group: found no command (empty)"],
 ])("a router with %s is refused with exit 2 and a line that says so", (more, words) => {
   const file = join(folder, "node.yaml");
   writeFileSync(file, `node: gw1\nvrrp:\n  - { ${ROUTER}, ${more} }\n`);

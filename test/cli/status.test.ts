@@ -140,7 +140,8 @@ describe("what runs beside the machines", () => {
   test("hooks of a group: how many were told, what is being told, and the last failure with what it wrote", () => {
     const news = { type: "GROUP", name: "site", state: "MASTER", priority: 0 };
     const failure = { at: "2026-01-02T03:04:05.000Z", group: "site", news, generation: 7, attempt: 2 };
-    const failures = [{ ...failure, then: "retried", text: "exit code 3", output: "no such host\n" }];
+    const then = "retried";
+    const failures = [{ ...failure, then, text: "exit code 3", output: "no such host\n" }];
     const current = { news, generation: 7, attempt: 3 };
     const counts = { waiting: 1, delivered: 4, skipped: 2, givenUp: 0 };
     expect(beside({ type: "hook", name: "site", group: "site", current, ...counts, failures })).toEqual([

@@ -13,6 +13,8 @@ const HOTPAIR = fileURLToPath(new URL("../../cli/hotpair.mjs", import.meta.url))
 const INTERVAL = 20;
 /** Adverts that are looked at. */
 const ROUNDS = 300;
+/** By which the two may differ on a machine that has much else to do: a daemon that waits itself is late in a third. */
+const MARGIN = 0.05;
 
 /** A hook and a script each; none ends by itself but the last. */
 const NUISANCES = {
@@ -44,11 +46,16 @@ function plan(first: number, bad: boolean): Plan {
   };
 }
 
-/** Gaps between adverts of the fast router since then that are longer than an interval and a half, of so many. */
-function late(site: Site, from: Station, vrid: number, since: number): { readonly late: number; readonly of: number } {
-  const times = site.wire.adverts(from).filter(({ facts, at }) => facts.vrid === vrid && at >= since);
-  const gaps = times.slice(1).map(({ at }, i) => at - (times[i]?.at ?? at));
-  return { late: gaps.filter((gap) => gap > 1_500 * INTERVAL).length, of: gaps.length };
+/** Kernel's times of the fast router's adverts since then. */
+function times(site: Site, from: Station, vrid: number, since: number): number[] {
+  return site.wire.adverts(from).flatMap(({ facts, at }) => (facts.vrid === vrid && at >= since ? [at] : []));
+}
+
+/** How many of the gaps between them are longer than an interval and a half, 0 to 1. */
+function late(...of: Parameters<typeof times>): number {
+  const all = times(...of);
+  const gaps = all.slice(1).map((at, i) => at - (all[i] ?? at));
+  return gaps.filter((gap) => gap > 1_500 * INTERVAL).length / gaps.length;
 }
 
 function status({ socket }: Speaker): string {
@@ -72,9 +79,8 @@ describe.skipIf(missing !== undefined)(
         const shown = status(bad);
         expect(status(plain)).not.toMatch(/hook of|^script/m);
         // Of a process that waits for a program, or reads all that one writes, there would be one for each run.
-        const [ours, others] = [late(site, "a", 51, since), late(site, "b", 71, since)];
-        expect(ours.of).toBeGreaterThan(ROUNDS / 2);
-        expect(ours.late).toBeLessThanOrEqual(others.late + ours.of / 20);
+        expect(times(site, "a", 51, since).length).toBeGreaterThan(ROUNDS / 2);
+        expect(late(site, "a", 51, since)).toBeLessThanOrEqual(late(site, "b", 71, since) + MARGIN);
         expect(shown).toMatch(/^script hangs: down \(no answer within 200ms\)/m);
         expect(shown).toMatch(/^script floods: down \(no answer within 200ms\).*\n +it wrote: everything is awful/m);
         expect(shown).toMatch(/^script fails: down \(exit code 3\).*\n +it wrote: no such host/m);

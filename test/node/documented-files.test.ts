@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { protocols } from "../../protocols/index.ts";
 import { compileLab } from "../../src/host/sim/topology.ts";
@@ -100,6 +101,24 @@ expect:
 bridge: { vlans: { 10: { tagged: [p1], untagged: [p2] }, 20: { tagged: [p1] } } }
 interfaces: { vlan10: { addresses: [10.0.10.1/24] }, vlan20: { addresses: [10.0.20.1/24] } }
 `;
+    expect(problemsOfNode(text)).toEqual([]);
+  });
+});
+
+describe("every whole file of a node in docs/ is valid as it stands", () => {
+  const docs = new URL("../../docs/", import.meta.url);
+  const files = readdirSync(docs).flatMap((page) => {
+    const text = page.endsWith(".md") ? readFileSync(new URL(page, docs), "utf8") : "";
+    const blocks = [...text.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, block]) => block ?? "");
+    return blocks.filter((block) => block.startsWith("node: ")).map((block) => [page, block] as const);
+  });
+
+  test("there is one of what is tracked and told", () => {
+    const [, text = ""] = files.find(([page]) => page === "operating.md") ?? [];
+    for (const key of ["interfaces", "scripts", "files", "processes", "notify"]) expect(text).toContain(`${key}:`);
+  });
+
+  test.each(files)("%s", (_, text) => {
     expect(problemsOfNode(text)).toEqual([]);
   });
 });
