@@ -10,7 +10,7 @@ import type { Script } from "../src/host/linux/scripts.ts";
 import { userOf } from "../src/host/linux/user.ts";
 import { words } from "../src/host/linux/words.ts";
 import type { NodeConfig } from "../src/node/protocol.ts";
-import { groupWord, keyOf, type Member, type RouterState, stateWord } from "./groups.ts";
+import { groupWord, keyOf, type Member, type RouterState, type StateWord, stateWord } from "./groups.ts";
 
 /** How long the last words of routers are waited for when the daemon ends. */
 const LAST_WORDS = sec(5);
@@ -82,58 +82,62 @@ export function surroundings(daemon: Daemon, log: Log, grave: (line: string) => 
     node: daemon.host.node.node,
     failed: ({ group, news, text, then }) => grave(`hook of ${group} (${news.state}): ${text}, ${then}`),
   });
-  let routers: readonly Router[] = [];
-  /** What each router has come to, and what was told of each group. */
+  let routers = new Map<string, Router>();
+  /** What each router has come to. */
   let states = new Map<string, RouterState>();
-  const told = new Map<string, string>();
+  let groups = new Map<string, Group>();
+  /** Groups whose routers have changed in this turn of the loop. */
+  const changed = new Set<string>();
+  const told = new Map<string, StateWord>();
 
-  const tell = (router: Router, state: RouterState) => {
-    const { name, group = name, notify } = router;
-    if (notify?.run === undefined) return;
-    const { priority } = state;
-    const detail = { ...state };
-    const hook = hookOf(notify, notify.run);
-    hooks.tell(group, hook, { type: "INSTANCE", name, state: stateWord(state), priority, detail });
-  };
-  /** Once for all of its routers, behind what the last of them has told. */
-  const tellGroup = (name: string | undefined) => {
-    if (name === undefined) return;
-    const members = routers.filter(({ group }) => group === name);
-    const notify = members.find((one) => one.notify?.group !== undefined)?.notify;
-    const state = groupWord(members, states);
-    if (state === undefined || state === told.get(name)) return;
-    told.set(name, state);
-    if (notify?.group === undefined) return;
-    const detail = { members: members.map((one) => ({ name: one.name, ...states.get(keyOf(one)) })) };
-    // keepalived's priority of a group.
-    hooks.tell(name, hookOf(notify, notify.group), { type: "GROUP", name, state, priority: 0, detail });
+  /** Once for all of a group's routers, behind what the last of them has told. */
+  const tellGroups = () => {
+    for (const name of changed) {
+      const group = groups.get(name);
+      const state = group && groupWord(group.members, states);
+      if (group === undefined || state === undefined || state === told.get(name)) continue;
+      told.set(name, state);
+      const detail = { members: group.members.map((one) => ({ name: one.name, ...states.get(keyOf(one)) })) };
+      // keepalived's priority of a group.
+      hooks.tell(name, group.hook, { type: "GROUP", name, state, priority: 0, detail });
+    }
+    changed.clear();
   };
   const forget = log.follow({
     everything: false,
     read: ({ what }) => {
       if (what.kind !== "event" || what.event.type !== "vrrp.state") return;
       const state = what.event as unknown as RouterState;
-      states.set(keyOf(state), state);
-      const router = routers.find((one) => keyOf(one) === keyOf(state));
+      const key = keyOf(state);
+      states.set(key, state);
+      const router = routers.get(key);
       if (router === undefined) return;
-      tell(router, state);
-      tellGroup(router.group);
+      const { name, group, notify } = router;
+      if (notify?.run !== undefined) {
+        const news = { type: "INSTANCE", name, state: stateWord(state), priority: state.priority } as const;
+        hooks.tell(group ?? name, hookOf(notify, notify.run), { ...news, detail: { ...state } });
+      }
+      if (group === undefined || !groups.has(group)) return;
+      // Not for each of them: the daemon has adverts to send.
+      if (changed.size === 0) setImmediate(tellGroups);
+      changed.add(group);
     },
   });
   return {
     configure: (config) => {
-      routers = routersOf(config);
-      const kept = new Set(routers.map(keyOf));
-      states = new Map([...states].filter(([key]) => kept.has(key)));
-      const groups = new Set(routers.map(({ group }) => group));
+      const all = routersOf(config);
+      // Events do not tell apart routers of one VRID with different unicast peers: the first counts.
+      routers = new Map(all.toReversed().map((one) => [keyOf(one), one]));
+      states = new Map([...states].filter(([key]) => routers.has(key)));
+      groups = groupsOf(all);
       for (const name of told.keys()) if (!groups.has(name)) told.delete(name);
       const tracked = {
-        scripts: once(routers.flatMap(({ scripts }) => scripts)),
-        files: once(routers.flatMap(({ files }) => files)),
-        processes: once(routers.flatMap(({ processes }) => processes)),
+        scripts: once(all.flatMap(({ scripts }) => scripts)),
+        files: once(all.flatMap(({ files }) => files)),
+        processes: once(all.flatMap(({ processes }) => processes)),
       };
       const looks = tracked.scripts.length + tracked.files.length + tracked.processes.length;
-      if (looks > 0 || routers.some(({ notify }) => notify !== undefined)) helper.start();
+      if (looks > 0 || all.some(({ notify }) => notify !== undefined)) helper.start();
       helper.track(tracked);
     },
     status: async () => {
@@ -142,10 +146,27 @@ export function surroundings(daemon: Daemon, log: Log, grave: (line: string) => 
     },
     close: async () => {
       forget();
+      tellGroups();
       await hooks.finish(LAST_WORDS);
       await helper.close();
     },
   };
+}
+
+/** Sync groups that have a hook. */
+interface Group {
+  readonly members: Router[];
+  readonly hook: Hook;
+}
+
+function groupsOf(routers: readonly Router[]): Map<string, Group> {
+  const groups = new Map<string, Group>();
+  for (const { group, notify } of routers) {
+    if (group === undefined || notify?.group === undefined) continue;
+    groups.set(group, { members: [], hook: hookOf(notify, notify.group) });
+  }
+  for (const router of routers) groups.get(router.group ?? "")?.members.push(router);
+  return groups;
 }
 
 function hookOf({ user, timeout, attempts }: Notify, run: string): Hook {

@@ -12,6 +12,7 @@ const weight = integerWithin(-253, 253, "a weight").default(0).meta({
   description:
     "Negative: added to the priority while it is down. Positive: added while it is up. 0 or absent: down means fault.",
 });
+const reverse = z.boolean().default(false).meta({ description: "What is up counts as down, and the other way round." });
 const fall = integerWithin(1, 100, "a count").default(1).meta({ description: "Failures in a row that make it down." });
 const rise = integerWithin(1, 100, "a count").default(1).meta({ description: "Successes in a row that make it up." });
 const interval = duration.default(sec(1)).meta({ description: "From look to look, never less than 50ms." });
@@ -26,8 +27,8 @@ const path = z
   .max(4096)
   .regex(/^\/./, { error: (i) => `found ${quote(i.input)}, allowed: a path that begins with /` });
 
-const trackedInterface = z.strictObject({ name: portName, weight });
-const trackedObject = z.strictObject({ name, weight });
+const trackedInterface = z.strictObject({ name: portName, weight, reverse });
+const trackedObject = z.strictObject({ name, weight, reverse });
 const trackedScript = z.strictObject({
   name,
   run,
@@ -37,6 +38,7 @@ const trackedScript = z.strictObject({
   rise,
   user,
   weight,
+  reverse,
 });
 const trackedFile = z.strictObject({
   name,
@@ -50,6 +52,7 @@ const trackedFile = z.strictObject({
     description:
       "As of others; of content: value it is multiplied by the value and added, and below -253 means fault. 0: any value but 0 means fault.",
   }),
+  reverse,
 });
 const trackedProcess = z.strictObject({
   name,
@@ -60,6 +63,7 @@ const trackedProcess = z.strictObject({
   fall,
   rise,
   weight,
+  reverse,
 });
 
 const list = <T extends z.ZodType>(item: T) => z.array(item).max(MAX_TRACKED).default([]);
@@ -92,9 +96,12 @@ export const notify = z
 
 type Track = z.output<typeof track>;
 export type Notify = z.output<typeof notify>;
-export type TrackedFile = Omit<z.output<typeof trackedFile>, "weight">;
-export type TrackedProcess = Omit<z.output<typeof trackedProcess>, "weight">;
-export interface TrackedScript extends Omit<z.output<typeof trackedScript>, "weight" | "timeout"> {
+/** What is one router's own matter: others may track the same with another weight. */
+type Weighed = Pick<Tracked, "name" | "weight" | "reverse">;
+type Looked<T> = Omit<T, "weight" | "reverse">;
+export type TrackedFile = Looked<z.output<typeof trackedFile>>;
+export type TrackedProcess = Looked<z.output<typeof trackedProcess>>;
+export interface TrackedScript extends Omit<Looked<z.output<typeof trackedScript>>, "timeout"> {
   readonly timeout: Duration;
 }
 
@@ -105,27 +112,29 @@ export interface Tracked {
   readonly weight: number;
   /** Whether it has a value, by which the weight is multiplied. */
   readonly valued: boolean;
+  /** Whether up counts as down here. */
+  readonly reverse: boolean;
 }
 
 /** What the machine hears of, and what has to be looked at so that it does. */
 export function surroundingsOf({ interfaces, scripts, files, processes, objects }: Track) {
-  const of = (kind: Tracked["kind"], all: readonly { readonly name: string; readonly weight: number }[]): Tracked[] =>
-    all.map((one) => ({ kind, name: one.name, weight: one.weight, valued: false }));
+  const of = (kind: Tracked["kind"], all: readonly (Weighed & { readonly content?: string })[]): Tracked[] =>
+    all.map(({ name: called, weight: by, reverse: turned, content }) => {
+      return { kind, name: called, weight: by, valued: content === "value", reverse: turned };
+    });
   return {
     tracked: [
       ...of("interface", interfaces),
       ...of("script", scripts),
-      ...files.map((one): Tracked => {
-        return { kind: "file", name: one.name, weight: one.weight, valued: one.content === "value" };
-      }),
+      ...of("file", files),
       ...of("process", processes),
       ...of("object", objects),
     ],
-    scripts: scripts.map(({ weight: _, ...one }): TrackedScript => {
+    scripts: scripts.map(({ weight: _, reverse: __, ...one }): TrackedScript => {
       return { ...one, timeout: one.timeout ?? (Math.max(one.interval, LEAST_INTERVAL) as Duration) };
     }),
-    files: files.map(({ weight: _, ...one }): TrackedFile => one),
-    processes: processes.map(({ weight: _, ...one }): TrackedProcess => one),
+    files: files.map(({ weight: _, reverse: __, ...one }): TrackedFile => one),
+    processes: processes.map(({ weight: _, reverse: __, ...one }): TrackedProcess => one),
   };
 }
 

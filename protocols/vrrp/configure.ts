@@ -105,8 +105,9 @@ function fieldWords(field: string, value: unknown): string {
   return DURATIONS.has(field) && typeof value === "number" ? formatDuration(us(value)) : wordsOf(value);
 }
 
-function trackedWords({ name, weight }: Tracked): string {
-  return weight === 0 ? name : `${name} (${weight})`;
+function trackedWords({ name, weight, reverse }: Tracked): string {
+  const words = [...(weight === 0 ? [] : [weight]), ...(reverse ? ["reversed"] : [])];
+  return words.length === 0 ? name : `${name} (${words.join(" ")})`;
 }
 
 function notifyWords(notify: Notify | undefined): string {

@@ -75,7 +75,7 @@ const WHY: Readonly<Record<StateReason, Why>> = {
     ends: (one) =>
       `when ${standings(one)
         .filter(({ effect }) => effect === "fault")
-        .map(({ what }) => `${what.kind} ${what.name} ${what.valued ? "says no such value any more" : "is up"}`)
+        .map(({ what }) => `${what.kind} ${what.name} ${endOf(what)}`)
         .join(", ")}`,
   },
   "sync-group": {
@@ -340,6 +340,12 @@ interface Stands {
   readonly what: Tracked;
   readonly standing: Standing;
   readonly effect: number | "fault";
+}
+
+/** Of what means fault. */
+function endOf({ valued, reverse }: Tracked): string {
+  if (valued) return "says no such value any more";
+  return reverse ? "is down" : "is up";
 }
 
 /** How all that it tracks stood. */

@@ -44,6 +44,8 @@ export interface TrackedStatus extends Standing {
   readonly kind: Tracked["kind"];
   readonly name: string;
   readonly weight: number;
+  /** Absent where it is not. */
+  readonly reverse?: true;
   /** Added to the priority. */
   readonly effect: number | "fault";
 }
@@ -119,7 +121,7 @@ function rowOf(vrrp: VrrpState, router: Router, now: Instant): RouterStatus {
 }
 
 function trackedOf(vrrp: VrrpState, tracked: Tracked): TrackedStatus {
-  const { kind, name, weight, valued } = tracked;
+  const { kind, name, weight, valued, reverse } = tracked;
   const standing = standingOf(vrrp, tracked);
   const { up, value, why } = standing;
   return {
@@ -128,6 +130,7 @@ function trackedOf(vrrp: VrrpState, tracked: Tracked): TrackedStatus {
     up,
     ...(valued && value !== undefined ? { value } : {}),
     weight,
+    ...(reverse ? { reverse } : {}),
     effect: effectOf(tracked, standing),
     ...(why === undefined ? {} : { why }),
   };
@@ -203,7 +206,7 @@ function details(row: RouterStatus): readonly string[] {
   }
   for (const one of row.tracked) {
     const words = standingWords({ ...one, valued: one.value !== undefined }, one);
-    lines.push(`tracks ${words}, weight ${one.weight}: ${effectWords(one.effect)}`);
+    lines.push(`tracks ${words}, weight ${one.weight}${one.reverse ? " reversed" : ""}: ${effectWords(one.effect)}`);
   }
   const { advertsSent, advertsReceived, priorityZeroSent, priorityZeroReceived, masterTransitions, dropped } = counters;
   const drops = Object.entries(dropped).map(([reason, count]) => `${reason} ${count}`);

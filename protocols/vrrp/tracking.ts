@@ -17,16 +17,20 @@ export function standingOf({ byName, objects }: VrrpState, { kind, name }: Track
  * Weight 0: down means fault. A positive weight is added while it is up, a negative one while it is down. Of what has a
  * value the weight times the value is added, as keepalived's track_file does; a value that is not known yet adds nothing.
  */
-export function effectOf({ weight, valued }: Tracked, { up, value }: Standing): number | "fault" {
-  if (weight === 0) return up ? 0 : "fault";
-  if (!valued) return up === weight > 0 ? weight : 0;
-  const product = weight * (value ?? 0);
+export function effectOf({ weight, valued, reverse }: Tracked, { up, value }: Standing): number | "fault" {
+  const good = up !== reverse;
+  if (weight === 0) return good ? 0 : "fault";
+  if (!valued) return good === weight > 0 ? weight : 0;
+  const product = (reverse ? -weight : weight) * (value ?? 0);
   // -0 is no number for people.
   return product < LEAST ? "fault" : Math.min(MOST, product) + 0;
 }
 
 /** "file load says 3", "script nginx is down (exit code 1)". */
-export function standingWords({ kind, name, valued }: Tracked, { up, value, why }: Standing): string {
+export function standingWords(
+  { kind, name, valued }: Omit<Tracked, "weight" | "reverse">,
+  { up, value, why }: Standing,
+): string {
   const says = valued && value !== undefined;
   const how = says ? `says ${value}` : `is ${up ? "up" : "down"}`;
   // What a file says is all that there is to say.

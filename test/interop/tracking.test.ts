@@ -170,7 +170,7 @@ test -e ${at("flag")}
         return { ...base, priority, more: { group: "site", ...lan }, others: [{ ...shared, group: "site", ...up }] };
       };
       const notify = { run: noting("told"), group: noting("group") };
-      await site.start("a", "hotpair", routers(150, { notify }, { notify: { group: notify.group } }));
+      const daemon = await site.start("a", "hotpair", routers(150, { notify }, { notify: { group: notify.group } }));
       const holds = (space: string, count: number) =>
         ["10.99.0.254/24", "10.98.0.254/24"].filter((one) => addressesIn(space).includes(one)).length === count;
       await until("a holds both", () => holds(a, 2));
@@ -187,6 +187,10 @@ test -e ${at("flag")}
       expect(lines("group")).toEqual(
         ["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER"].map((state) => `GROUP site ${state} 0`),
       );
+      daemon.stop();
+      await daemon.gone();
+      await until("the hook has been told of the end", () => lines("group").length >= 6);
+      expect(lines("group").slice(5)).toEqual(["GROUP site STOP 0"]);
       expect(lines("told").every((line) => line.startsWith("INSTANCE e0-51 "))).toBe(true);
     });
   },

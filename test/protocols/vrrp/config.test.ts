@@ -78,8 +78,8 @@ describe("files", () => {
     expect(four).toMatchObject({ preempt: true, preemptDelay: sec(30) });
     expect(four?.notify).toEqual({ run: "/etc/hotpair/notify.sh", timeout: sec(10), attempts: 5 });
     expect(four?.tracked).toEqual([
-      { kind: "interface", name: "eth1", weight: -50, valued: false },
-      { kind: "script", name: "nginx", weight: -60, valued: false },
+      { kind: "interface", name: "eth1", weight: -50, valued: false, reverse: false },
+      { kind: "script", name: "nginx", weight: -60, valued: false, reverse: false },
     ]);
     expect(four?.scripts[0]).toMatchObject({ interval: sec(2), timeout: sec(1), fall: 3, rise: 2 });
     expect(six).toMatchObject({ family: "ipv6", peers: ["fe80::2"] });

@@ -82,6 +82,13 @@ describe("a file that says a value, as keepalived's track_file (keepalived.conf(
     expect(bench.router().priority).toBe(1);
   });
 
+  test("no value adds more than a weight could", () => {
+    const files = [{ name: "load", path: LOAD, content: "value", weight: 1 }];
+    const bench = new Bench([given({ priority: 1, track: { files, interfaces: [{ name: "eth1", weight: -100 }] } })]);
+    bench.link("eth1", false);
+    expect(say(bench, 1_000_000).router().priority).toBe(154);
+  });
+
   test("a value that is not known yet adds nothing; without a weight it is a fault till then", () => {
     const unknown = { verb: "track", name: "load", up: false, value: undefined } as const;
     expect(tracking({ content: "value", weight: -10 }).command(unknown).router().priority).toBe(150);
@@ -96,6 +103,43 @@ describe("a file that exists, and processes", () => {
     expect(bench.router().priority).toBe(100);
     const web = new Bench([given({ track: { processes: [{ name: "web", process: "nginx" }] } })]).wait(sec(5));
     expect(web.command({ verb: "track", name: "web", up: false }).router().state).toBe("fault");
+  });
+});
+
+describe("`reverse`", () => {
+  const moved = (bench: Bench, up: boolean) => bench.command({ verb: "track", name: "load", up }).wait(ms(0)).router();
+
+  test("a file that must not be there: a fault while it is, or so much less", () => {
+    const bench = tracking({ reverse: true });
+    expect([false, true, false].map((up) => moved(bench, up).state)).toEqual(["backup", "fault", "backup"]);
+    const weighed = tracking({ reverse: true, weight: -50 });
+    expect([false, true, false].map((up) => moved(weighed, up).priority)).toEqual([150, 100, 150]);
+    const more = tracking({ reverse: true, weight: 50 });
+    expect([false, true].map((up) => moved(more, up).priority)).toEqual([200, 150]);
+  });
+
+  test("of a value its weight is turned round; without a weight 0 is the fault", () => {
+    expect(say(tracking({ content: "value", weight: 10, reverse: true }), 3).router().priority).toBe(120);
+    const bench = tracking({ content: "value", reverse: true });
+    expect(say(bench, 3).router().state).toBe("backup");
+    expect(say(bench, 0).router().state).toBe("fault");
+  });
+
+  test("is shown, and is each router's own matter", () => {
+    const bench = tracking({ reverse: true });
+    moved(bench, true);
+    const [row] = status.rows(bench.state as never, bench.now) as RouterStatus[];
+    expect(row && status.details(row)).toContain("tracks file load is up, weight 0 reversed: fault");
+    const routers = schema.parse(
+      [true, false].map((reverse, i) =>
+        given({
+          vrid: i + 1,
+          addresses: [`192.0.2.${i + 1}/24`],
+          track: { files: [{ name: "x", path: LOAD, reverse }] },
+        }),
+      ),
+    );
+    expect(check(routers, { node: "gw" })).toEqual([]);
   });
 });
 
