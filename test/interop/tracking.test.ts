@@ -67,11 +67,11 @@ describe.skipIf(missing !== undefined)(
       return child;
     }
 
-    /** A hook that adds keepalived's words to a file. */
+    /** A hook that adds keepalived's words to a file, and what it finds on stdin to another. */
     const noting = (name: string) => {
       writeFileSync(at(name), "");
       chmodSync(at(name), 0o666);
-      return `/bin/sh -c 'echo "$@" >> ${at(name)}' hook`;
+      return `/bin/sh -c 'cat >> ${at(name)}.json; echo "$@" >> ${at(name)}' hook`;
     };
 
     function status({ socket }: Speaker, ...words: readonly string[]): string {
@@ -89,7 +89,7 @@ describe.skipIf(missing !== undefined)(
     test("the very next advert has the priority that a file's value makes of it, and status and explain say why", async () => {
       writeFileSync(at("load"), "0\n");
       const files = [{ name: "load", path: at("load"), content: "value", weight: -10, interval: "1h" }];
-      const daemon = await ours({ priority: 200, interval: 2_000, more: { track: { files } } });
+      const daemon = await ours({ priority: 200, interval: 1_500, more: { track: { files } } });
       await site.wire.advert("a");
       const before = prioritiesOf("a").length;
       writeFileSync(at("load"), "3\n");
@@ -187,6 +187,13 @@ test -e ${at("flag")}
       expect(lines("group")).toEqual(
         ["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER"].map((state) => `GROUP site ${state} 0`),
       );
+      expect(lines("group.json").map((line) => JSON.parse(line) as unknown)[2]).toMatchObject({
+        ...{ node: "gw", type: "GROUP", name: "site", state: "FAULT", priority: 0, attempt: 1 },
+        members: [
+          { name: "e0-51", interface: "e0", vrid: 51, to: "fault", priority: 150, reason: "sync-group" },
+          { name: "e1-52", interface: "e1", vrid: 52, to: "fault", priority: 150, reason: "interface-down" },
+        ],
+      });
       daemon.stop();
       await daemon.gone();
       await until("the hook has been told of the end", () => lines("group").length >= 6);
