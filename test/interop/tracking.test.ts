@@ -1,6 +1,6 @@
 /** What a daemon tracks and tells on real interfaces, in network namespaces: keepalived, or a second hotpair, is its peer. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,7 +9,7 @@ import { lacking } from "./support/lacking.ts";
 import { end, ipBatch, onLeaving, until } from "./support/namespaces.ts";
 import { Site } from "./support/site.ts";
 import { addressesIn, type Plan, type Speaker } from "./support/speakers.ts";
-import type { Seen, Station } from "./support/wire.ts";
+import { now, type Seen, type Station } from "./support/wire.ts";
 
 const missing = lacking("keepalived");
 const HOTPAIR = fileURLToPath(new URL("../../cli/hotpair.mjs", import.meta.url));
@@ -55,16 +55,22 @@ describe.skipIf(missing !== undefined)(
     const lines = (name: string) => readFileSync(at(name), "utf8").split("\n").filter(Boolean);
     const ours = (more: Partial<Plan>) => site.start("a", "hotpair", { ...base, ...more });
     const prioritiesOf = (from: Station) => site.wire.adverts(from).map(({ facts }) => facts.priority);
-    const advertOf = (from: Station, priority: number): Promise<Seen> =>
-      site.wire.advert(from, (advert) => advert.priority === priority);
+    /** What is done, and the first advert of that priority from then on: it may be there before this thread looks. */
+    const advertAfter = (act: () => void, from: Station, priority: number): Promise<Seen> => {
+      const since = now();
+      act();
+      return site.wire.advert(from, (advert) => advert.priority === priority, since);
+    };
 
-    function run(name: string): ChildProcess {
+    /** @returns its pid */
+    function run(name: string): number {
       const program = at(name);
       copyFileSync("/bin/sleep", program);
       chmodSync(program, 0o755);
       const child = spawn(program, ["1000"], { stdio: "ignore" });
       children.add(child);
-      return child;
+      if (child.pid === undefined) throw new Error(`${program} does not start`);
+      return child.pid;
     }
 
     /** A hook that adds keepalived's words to a file, and what it finds on stdin to another. */
@@ -92,8 +98,7 @@ describe.skipIf(missing !== undefined)(
       const daemon = await ours({ priority: 200, interval: 1_500, more: { track: { files } } });
       await site.wire.advert("a");
       const before = prioritiesOf("a").length;
-      writeFileSync(at("load"), "3\n");
-      await advertOf("a", 170);
+      await advertAfter(() => writeFileSync(at("load"), "3\n"), "a", 170);
       expect(prioritiesOf("a").slice(before)).toEqual([170]);
       expect(status(daemon)).toMatch(/ 170 \(200\) [\s\S]*tracks file load says 3, weight -10: -30\n/);
       const row = JSON.parse(status(daemon, "--json").split("\n")[0] ?? "") as { readonly tracked: unknown };
@@ -102,12 +107,9 @@ describe.skipIf(missing !== undefined)(
       ]);
       // As careful writers do: another file takes its place.
       writeFileSync(at("load.new"), "-2\n");
-      spawnSync("mv", [at("load.new"), at("load")]);
-      await advertOf("a", 220);
-      rmSync(at("load"));
-      await advertOf("a", 200);
-      writeFileSync(at("load"), "26\n");
-      await advertOf("a", 0);
+      await advertAfter(() => renameSync(at("load.new"), at("load")), "a", 220);
+      await advertAfter(() => rmSync(at("load")), "a", 200);
+      await advertAfter(() => writeFileSync(at("load"), "26\n"), "a", 0);
       expect(status(daemon)).toMatch(/ fault +tracking [\s\S]*tracks file load says 26, weight -10: fault\n/);
       const { stdout } = spawnSync(process.execPath, [HOTPAIR, "explain", daemon.socket, "vrrp51"], {
         encoding: "utf8",
@@ -122,11 +124,9 @@ describe.skipIf(missing !== undefined)(
       await site.wire.advert("b");
       await ours({ more: { track: { processes }, notify: { run: noting("told") } } });
       await site.wire.rounds("a", 5);
-      if (web.pid !== undefined) end(web.pid, "SIGKILL");
-      await advertOf("a", 0);
-      await site.wire.advert("b");
-      run("hp-web");
-      await advertOf("a", 150);
+      const { at: gone } = await advertAfter(() => end(web, "SIGKILL"), "a", 0);
+      await site.wire.advert("b", ({ priority }) => priority === 100, gone);
+      await advertAfter(() => run("hp-web"), "a", 150);
       await until("the hook has been told", () => lines("told").length >= 6);
       expect(lines("told").slice(-5)).toEqual(
         ["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER"].map((state) => `INSTANCE e0-51 ${state} 150`),
@@ -143,13 +143,13 @@ test -e ${at("flag")}
       writeFileSync(at("check"), text);
       chmodSync(at("check"), 0o755);
       const script = { name: "check", run: `/bin/sh ${at("check")}`, interval: "50ms", fall: 3, rise: 2, user: "root" };
+      const begun = now();
       const daemon = await ours({ more: { track: { scripts: [{ ...script, timeout: "5s", weight: -60 }] } } });
-      await advertOf("a", 90);
+      await site.wire.advert("a", ({ priority }) => priority === 90, begun);
       expect(lines("runs").length).toBeGreaterThanOrEqual(9);
       expect(new Set(lines("runs"))).toEqual(new Set(["root"]));
       const bad = lines("runs").length;
-      writeFileSync(at("flag"), "");
-      await advertOf("a", 150);
+      await advertAfter(() => writeFileSync(at("flag"), ""), "a", 150);
       expect(lines("runs").length).toBeGreaterThanOrEqual(bad + 2);
       expect(status(daemon)).toMatch(/tracks script check is up \(exit code 0\), weight -60: no effect/);
     });
