@@ -71,6 +71,8 @@ function once<T extends { readonly name: string }>(all: readonly T[]): T[] {
 export function surroundings(daemon: Daemon, log: Log, grave: (line: string) => void): Part {
   const helper = startHelper({
     changed: ({ name, up, value, why, known }) => {
+      // What a reload adds is not down before it was looked at: a master would give up for it.
+      if (!known && running) return;
       if (known) grave(`${name}: ${value ?? (up ? "up" : "down")} (${why})`);
       const standing = { verb: "track", name, up, value, why: why.slice(0, 200) };
       daemon.host.command("vrrp", standing as { readonly verb: string });
@@ -82,6 +84,7 @@ export function surroundings(daemon: Daemon, log: Log, grave: (line: string) => 
     node: daemon.host.node.node,
     failed: ({ group, news, text, then }) => grave(`hook of ${group} (${news.state}): ${text}, ${then}`),
   });
+  let running = false;
   let routers = new Map<string, Router>();
   /** What each router has come to. */
   let states = new Map<string, RouterState>();
@@ -139,6 +142,7 @@ export function surroundings(daemon: Daemon, log: Log, grave: (line: string) => 
       const looks = tracked.scripts.length + tracked.files.length + tracked.processes.length;
       if (looks > 0 || all.some(({ notify }) => notify !== undefined)) helper.start();
       helper.track(tracked);
+      running = true;
     },
     status: async () => {
       const tracked = (await helper.status()).map((one) => ({ ...one, type: "tracked" }));

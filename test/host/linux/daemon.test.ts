@@ -240,6 +240,23 @@ describe.skipIf(MISSING !== undefined)(
       sh(`ip -n ${ONE} link del d1`);
     });
 
+    test("stays master while what a reload has it track was not looked at yet, and gives up when that is bad", async () => {
+      const before = gw1.entries.length;
+      const track = (run: string) => {
+        const script = `{ name: check, run: ${run}, interval: 100ms }`;
+        const router = `{ name: lan, interface: d0, vrid: 51, priority: 150, interval: ${INTERVAL}, addresses: [192.0.2.254/24], track: { scripts: [${script}] } }`;
+        writeFileSync(fileOf("gw1.yaml"), `node: gw1\nvrrp:\n  - ${router}\n`);
+      };
+      track("/bin/true");
+      expect(hotpair(ONE, "reload", gw1.socket)).toMatchObject({ code: 0 });
+      await gw1.until(({ type, command }) => type === "command" && (command as Json)["verb"] === "track", before);
+      expect(gw1.entries.slice(before).filter(({ type }) => type === "vrrp.state")).toEqual([]);
+      track("/bin/false");
+      expect(hotpair(ONE, "reload", gw1.socket)).toMatchObject({ code: 0 });
+      expect(await gw1.state(51, "fault", before)).toMatchObject({ reason: "tracking" });
+      await gw2.state(51, "master");
+    });
+
     test("keeps what it has when the file is bad, and says everything that is wrong to who asked and in its log", async () => {
       write("gw1.yaml", "gw1", 300, ["{ interface: d0, vrid: 999 }"]);
       const bad = hotpair(ONE, "reload", gw1.socket);
