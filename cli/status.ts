@@ -22,7 +22,7 @@ export interface HostState {
     readonly interface: string;
     readonly up: boolean;
     readonly received: number;
-    readonly dropped: number;
+    readonly dropped?: number;
     readonly sent: number;
     readonly refused: Readonly<Record<string, number>>;
   }[];
@@ -104,7 +104,7 @@ function hostLines({ interfaces, alarm, drops }: HostState): readonly Line[] {
   const lines: Line[] = interfaces.map((one) => {
     const refused = Object.entries(one.refused).map(([reason, count]) => `${reason} ${count}`);
     const text =
-      `${one.interface}: ${one.up ? "up" : "down"}, ${one.received} received, ${one.dropped} dropped, ${one.sent} sent, ` +
+      `${one.interface}: ${one.up ? "up" : "down"}, ${one.received} received, ${one.dropped ?? "unknown"} dropped, ${one.sent} sent, ` +
       `${refused.length === 0 ? "none refused" : `refused: ${refused.join(", ")}`}`;
     return { text, style: one.up ? "row" : "bad" };
   });

@@ -7,6 +7,7 @@ import { Daemon, type Loaded } from "../../src/host/linux/daemon.ts";
 import { startGuardian } from "../../src/host/linux/guardian.ts";
 import type { Holding } from "../../src/host/linux/holdings.ts";
 import type { LinuxHost } from "../../src/host/linux/host.ts";
+import { type IoName, openIo } from "../../src/host/linux/io.ts";
 import { CallFailed, openLibc } from "../../src/host/linux/libc.ts";
 import { notifier } from "../../src/host/linux/notify.ts";
 import { VirtualAddresses } from "../../src/host/linux/virtual.ts";
@@ -15,6 +16,7 @@ import type { NodeConfig } from "../../src/node/protocol.ts";
 import { formatProblem } from "../../src/node/source.ts";
 import { SOCKETS } from "../control.ts";
 import { readText } from "../files.ts";
+import { beyond, ioOption } from "../io.ts";
 import { isManaged, openJournal } from "../journal.ts";
 import { allowForRelease, Failure, INVALID, interrupted, OK, UNABLE } from "../output.ts";
 import type { Finish } from "../program.ts";
@@ -29,6 +31,7 @@ const RELEASE = 55_000;
 interface Options {
   readonly socket?: string;
   readonly json?: boolean;
+  readonly io: IoName;
 }
 
 export function register(program: Command, finish: Finish): void {
@@ -42,16 +45,20 @@ export function register(program: Command, finish: Finish): void {
     .argument("<node>", "a node's file; - is stdin")
     .option("--socket <path>", `the control socket (default: ${SOCKETS}/NODE.sock)`)
     .option("--json", "the log as one JSON object a line on stdout")
+    .addOption(ioOption)
     .addHelpText("after", "\nExample:\n  $ hotpair run gw1.yaml     (as root)")
     .action((file: string, options: Options) => finish(() => run(file, options)));
 }
 
-async function run(file: string, { socket, json = false }: Options): Promise<number> {
+async function run(file: string, { socket, json = false, io: backend }: Options): Promise<number> {
   allowForRelease(RELEASE);
-  const config = await read(file);
+  const config = await read(file, backend);
   const opened = openLibc();
   if (!opened.ok) throw new Failure(UNABLE, [opened.message]);
   const { libc } = opened;
+  const carrier = openIo(backend, libc);
+  if (!carrier.ok) throw new Failure(UNABLE, [carrier.message]);
+  const { io } = carrier;
   const journal = openJournal({ protocols, json, managed: isManaged(process.env) });
   const grave = (line: string) => journal.tell(line, true);
   const log = new Log();
@@ -59,11 +66,13 @@ async function run(file: string, { socket, json = false }: Options): Promise<num
   const started = await startGuardian({ log: grave });
   if (!started.ok) throw new Failure(UNABLE, [started.message]);
   const { guardian } = started;
+  if (io.caution !== undefined) grave(io.caution);
   try {
     const daemon = allowed(
       () =>
         new Daemon({
           libc,
+          io,
           log,
           config,
           protocols,
@@ -71,7 +80,7 @@ async function run(file: string, { socket, json = false }: Options): Promise<num
           guard: (key: string, holding: Holding | undefined) => void guardian.hold(key, holding),
           parts: (made: Daemon) => [surroundings(made, log, grave)],
           file: file === "-" ? undefined : resolve(file),
-          load,
+          load: (path) => load(path, backend),
           socket: socket ?? join(SOCKETS, `${config.node}.sock`),
           tell: journal.tell,
           notify: notifier(libc, process.env["NOTIFY_SOCKET"], grave),
@@ -92,7 +101,7 @@ async function run(file: string, { socket, json = false }: Options): Promise<num
 }
 
 /** A node's file, checked whole, of keys that real interfaces can do. @throws Failure with everything that is wrong */
-async function read(file: string): Promise<NodeConfig> {
+async function read(file: string, backend: IoName): Promise<NodeConfig> {
   const { name, text } = await readText(file);
   const compiled = compileNodeFile(text, name, protocols);
   if (!compiled.ok) throw new Failure(INVALID, compiled.problems.map(formatProblem));
@@ -100,6 +109,7 @@ async function read(file: string): Promise<NodeConfig> {
     ...impossible(compiled.node).map((key) => `${name}: found ${key}, which hotpair does in labs only so far`),
     ...unrunnable(compiled.node).map((words) => `${name}: ${words}`),
     ...unserved(compiled.node).map((path) => `${name}: found ${path}, which hotpair run does not do yet`),
+    ...beyond(backend, compiled.node).map((words) => `${name}: ${words}`),
   ];
   if (problems.length > 0) throw new Failure(INVALID, problems);
   return compiled.node;
@@ -113,9 +123,9 @@ function unserved(config: NodeConfig): readonly string[] {
   return routers.flatMap(({ accept }, i) => (accept ? [] : [`vrrp[${i}].accept: false`]));
 }
 
-async function load(file: string): Promise<Loaded> {
+async function load(file: string, backend: IoName): Promise<Loaded> {
   try {
-    return { ok: true, config: await read(file) };
+    return { ok: true, config: await read(file, backend) };
   } catch (error) {
     if (!(error instanceof Failure) || interrupted.aborted) throw error;
     return { ok: false, problems: error.lines };

@@ -1,6 +1,6 @@
 /** What `run` refuses before anything is touched; that it runs is tested in namespaces (test/host/linux, test/interop). */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,8 +8,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 const executable = join(dirname(fileURLToPath(import.meta.url)), "../../cli/hotpair.mjs");
 
-function hotpair(words: readonly string[]) {
-  return spawnSync(process.execPath, [executable, ...words], { encoding: "utf8" });
+function hotpair(words: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  return spawnSync(process.execPath, [executable, ...words], { encoding: "utf8", env: { ...process.env, ...env } });
 }
 
 let folder = "";
@@ -58,4 +58,33 @@ test("a node with what is for labs only is refused with every such key", () => {
     status: 2,
     said: true,
   });
+});
+
+test("raw-socket is refused what it cannot carry: IPv6, and virtual MACs", () => {
+  const file = join(folder, "raw.yaml");
+  const six = '  - { interface: eth0, vrid: 52, addresses: ["fe80::1/64"], virtual-mac: false }';
+  const four = "  - { interface: eth0, vrid: 53, addresses: [192.0.2.253/24], virtual-mac: false }";
+  writeFileSync(file, `node: gw1\nvrrp:\n  - { ${ROUTER} }\n${six}\n${four}\n`);
+  const { status, stderr } = hotpair(["run", "--io", "raw-socket", file]);
+  const lines = stderr.trimEnd().split("\n");
+  expect(lines.map((line) => line.replace(`${file}: `, ""))).toEqual([
+    "vrrp[0].virtual-mac: found true, allowed with --io raw-socket: false (it has no layer 2)",
+    "vrrp[1]: found IPv6, allowed with --io raw-socket: IPv4 (it does not tell the hop limit of what it hears)",
+  ]);
+  expect(status).toBe(2);
+});
+
+test("a backend that nobody knows is refused with those that there are", () => {
+  const { status, stderr } = hotpair(["run", "--io", "pcap", "gw1.yaml"]);
+  expect(stderr).toContain("Allowed choices are koffi, cap, raw-socket");
+  expect(status).toBe(2);
+});
+
+const INSTALLED = existsSync(join(dirname(executable), "../contrib/io/cap/node_modules"));
+test.skipIf(INSTALLED)("a backend that is not installed is exit 3 and the command that installs it", () => {
+  const file = join(folder, "cap.yaml");
+  writeFileSync(file, `node: gw1\nvrrp:\n  - { ${ROUTER} }\n`);
+  const { status, stderr } = hotpair(["run", "--io", "cap", file], { NODE_PATH: "" });
+  expect(stderr).toMatch(/^the package cap does not load .*: npm install .* --prefix \S+\/contrib\/io\/cap\n$/);
+  expect(status).toBe(3);
 });

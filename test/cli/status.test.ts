@@ -28,6 +28,7 @@ function text(bench: Bench, host: Partial<State["host"]> = {}): readonly string[
       interfaces: [
         { interface: "eth0", up: true, received: 12, dropped: 0, sent: 34, refused: {} },
         { interface: "eth1", up: false, received: 0, dropped: 1, sent: 2, refused: { ENOBUFS: 3 } },
+        { interface: "eth2", up: true, received: 0, sent: 0, refused: {} },
       ],
       alarm: { count: 9, last: 0.0001, worst: 0.0123, mean: 0.0002 },
       drops: { "no-link": 2 },
@@ -53,6 +54,7 @@ describe("the status of a backup", () => {
       "",
       "eth0: up, 12 received, 0 dropped, 34 sent, none refused",
       "eth1: down, 0 received, 1 dropped, 2 sent, refused: ENOBUFS 3",
+      "eth2: up, 0 received, unknown dropped, 0 sent, none refused",
       "frames that went nowhere: no-link 2",
       "timers late by: 0.10ms last, 0.20ms mean, 12.30ms worst (of 9)",
     ]);

@@ -14,10 +14,11 @@ import type { AnyProtocol, NodeConfig } from "../../node/protocol.ts";
 import { Alarm, monotonic } from "./alarm.ts";
 import type { Undo } from "./holdings.ts";
 import { Interfaces, type KernelInterface, usableAddresses } from "./interfaces.ts";
+import type { Io, PacketPort } from "./io.ts";
 import { type Guard, Keeping } from "./keeping.ts";
 import type { Libc } from "./libc.ts";
 import type { News } from "./netlink.ts";
-import { type PacketCounts, PacketSocket, type Wanted } from "./packet.ts";
+import type { PacketCounts, Wanted } from "./packet.ts";
 import { rehearse } from "./rehearsal.ts";
 import { Rtnl } from "./rtnl.ts";
 import { StackSocket } from "./stack.ts";
@@ -59,6 +60,8 @@ export interface Undoing {
 
 export interface LinuxOptions {
   readonly libc: Libc;
+  /** What carries frames. */
+  readonly io: Io;
   readonly log: Log;
   readonly config: NodeConfig;
   readonly protocols: readonly AnyProtocol[];
@@ -68,7 +71,7 @@ export interface LinuxOptions {
 
 /** One port of the node that is an interface of the kernel, whether that is there or not. */
 class Attached implements Wire {
-  socket: PacketSocket | undefined;
+  socket: PacketPort | undefined;
   up = false;
   /** What the node was last told of its addresses. */
   said = "";
@@ -339,13 +342,14 @@ export class LinuxHost implements Host {
     const attached = this.attached.get(name);
     if (attached === undefined) return;
     const kernel = this.interfaces.named(name);
-    if (attached.socket !== undefined && attached.socket.index !== kernel?.index) {
+    const { io } = this.options;
+    const open = kernel !== undefined && (kernel.up || !io.whileUp);
+    if (attached.socket !== undefined && (!open || attached.socket.index !== kernel.index)) {
       attached.socket.close();
       attached.socket = undefined;
     }
-    if (kernel !== undefined && attached.socket === undefined) {
-      const heard = (frame: Uint8Array) => this.receive(attached, frame);
-      attached.socket = new PacketSocket(this.options.libc, kernel.index, this.wanted, heard);
+    if (open && attached.socket === undefined) {
+      attached.socket = io.open(kernel, this.wanted, (frame) => this.receive(attached, frame));
     }
     this.sayAddresses(attached, kernel);
     const up = kernel?.up === true;

@@ -33,15 +33,15 @@ export interface Wanted {
 
 export interface PacketCounts {
   received: number;
-  /** That the kernel had no room for. */
-  dropped: number;
+  /** That the kernel had no room for; undefined where the backend cannot tell. */
+  dropped: number | undefined;
   sent: number;
-  /** That the kernel refused, by errno's name. */
+  /** That the kernel refused, by errno's name, or in words where the backend has only those. */
   readonly refused: Map<string, number>;
 }
 
 export class PacketSocket {
-  readonly counts: PacketCounts = { received: 0, dropped: 0, sent: 0, refused: new Map() };
+  readonly counts: PacketCounts & { dropped: number } = { received: 0, dropped: 0, sent: 0, refused: new Map() };
   private readonly fd: number;
   private readonly watched: Watched;
   private readonly membership: Membership;

@@ -28,6 +28,8 @@ export interface Plan {
   readonly virtualMac: boolean;
   /** Unicast: the own address and the peer's. */
   readonly unicast?: { readonly own: string; readonly peer: string };
+  /** What carries hotpair's frames, where it is not the default. */
+  readonly io?: string;
   /** Further keys of hotpair's own file. */
   readonly more?: Readonly<Record<string, unknown>>;
   /** Further routers of hotpair's own file. */
@@ -137,7 +139,9 @@ export class Speaker {
 
   private startHotpair(plan: Plan): void {
     const path = this.write("node.yaml", stringify(hotpairFile(plan)));
-    this.spawn("hotpair", [process.execPath, HOTPAIR, "run", path, "--socket", this.socket]);
+    const words = ["run", path, "--socket", this.socket];
+    if (plan.io !== undefined) words.push("--io", plan.io);
+    this.spawn("hotpair", [process.execPath, HOTPAIR, ...words]);
   }
 
   private startKeepalived(plan: Plan): void {
