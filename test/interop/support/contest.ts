@@ -126,6 +126,11 @@ export class Contest {
     await ours.says(/→ backup/);
   }
 
+  /** Resolves when a silent peer listens, where it says so: on a busy machine its process may take a second to start. */
+  async listens(peer: Speaker): Promise<void> {
+    if (peer.kind === "hotpair") await this.standsBy(peer);
+  }
+
   /** The client begins to ask, once somebody answers. */
   async client(): Promise<void> {
     await this.site.probe(this.address);

@@ -95,7 +95,7 @@ export async function hands(contest: Contest): Promise<void> {
   const interval = Math.max(contest.interval, 300);
   const ours = await contest.ours({ priority: 200, interval });
   await wire.advert(us);
-  await contest.theirs({ priority: 100, interval });
+  await contest.listens(await contest.theirs({ priority: 100, interval }));
   await contest.client();
   await contest.settles(us);
   expect(wire.adverts(them)).toEqual([]);
@@ -161,7 +161,7 @@ export async function isKilled(contest: Contest): Promise<void> {
   const { wire, theirStation: them, ourStation: us } = contest;
   const ours = await contest.ours({ priority: 200 });
   await wire.advert(us);
-  await contest.theirs({ priority: 100 });
+  await contest.listens(await contest.theirs({ priority: 100 }));
   await contest.client();
   await contest.settles(us);
   ours.kill("main");
