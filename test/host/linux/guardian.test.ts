@@ -19,6 +19,8 @@ const ON_DEVICE = "192.0.2.107";
 const ON_INTERFACE = "192.0.2.108";
 /** RFC 3692: for experiments. */
 const PROTOCOL = 253;
+/** What an MLD message begins with: RFC 3810 §5. */
+const HOP_BY_HOP = 0;
 const ARP_IGNORE = "ipv4/conf/g0/arp_ignore";
 
 const octets = (ip: string) => ipBytes(parseIp(ip) as NonNullable<ReturnType<typeof parseIp>>);
@@ -52,6 +54,14 @@ const isAnswer = (address: string) => {
   return (frame: Uint8Array) =>
     frame[13] === 0x06 && frame[21] === 2 && wanted.every((one, i) => frame[28 + i] === one);
 };
+
+/** RFC 3810 §5.2.12: a report in which a group is left, CHANGE_TO_INCLUDE_MODE with no sources. */
+function leavesGroup(frame: Uint8Array): boolean {
+  const at = 14 + 40 + 8;
+  if (frame[12] !== 0x86 || frame[at] !== 143) return false;
+  const records = frame[at + 7] ?? 0;
+  return Array.from({ length: records }, (_, i) => frame[at + 8 + 20 * i]).includes(3);
+}
 
 /** RFC 791 §3.1, RFC 8200 §3: a header alone; the kernel fills in IPv4's checksum. */
 function packet(from: string, to: string): Uint8Array {
@@ -238,6 +248,37 @@ answered until the successor is heard, then nothing is left", async () => {
     expect(state(HOST)).toBe(before);
   });
 
+  test("IPv6 addresses go without a word from their virtual MACs, which a bridge would learn from it", async () => {
+    // So many that the kernel would have said it before the last device is gone.
+    const groups = [macBytes("33:33:00:00:00:16" as Mac)];
+    const bridge = new Peer(PEER, "g0", [{ ethertype: 0x86dd, protocol: HOP_BY_HOP, groups }]);
+    const names = Array.from({ length: 60 }, (_, i) => `gs${i}`);
+    for (const [i, name] of names.entries()) {
+      const low = (i + 1).toString(16).padStart(2, "0");
+      sh(`
+        ip -n ${HOST} link add ${name} link g0 address 00:00:5e:00:02:${low} type macvlan mode private
+        ip netns exec ${HOST} sh -c 'echo 1 > /proc/sys/net/ipv6/conf/${name}/addr_gen_mode'
+        ip -n ${HOST} link set ${name} up
+        ip -n ${HOST} addr add fe80::${low}/64 dev ${name} nodad`);
+    }
+    const undo = names.flatMap((name, i): readonly Undo[] => {
+      const index = indexOf(HOST, name);
+      const address = octets(`fe80::${(i + 1).toString(16)}`);
+      return [
+        { kind: "address", index, address, length: 64 },
+        { kind: "link", index, name },
+      ];
+    });
+    const one = daemon({ ...holding(7, 1), undo: [...undo, ...holding(7, 1).undo] }, holding(8, 1));
+    await one.says("held");
+    one.killAll();
+    await until(() => one.over);
+    expect(state(HOST)).toBe(before);
+    bridge.close();
+    expect(bridge.heard.length).toBeGreaterThan(0);
+    expect(bridge.heard.filter(({ frame }) => leavesGroup(frame))).toEqual([]);
+  });
+
   test("sees the daemon's death although its other children live on", async () => {
     const one = daemon(holding(7, 1), holding(8, 1));
     await one.says("held");
@@ -311,6 +352,18 @@ answered until the successor is heard, then nothing is left", async () => {
     await until(() => one.over);
     expect(state(HOST)).toContain("gm1");
     expect(state(HOST)).not.toContain(ON_DEVICE);
+  });
+
+  test("IPv6 addresses of a device that no longer has its name are taken off it", async () => {
+    sh(`ip -n ${HOST} addr add fe80::7/64 dev gm0 nodad`);
+    const address: Undo = { kind: "address", index: indexOf(HOST, "gm0"), address: octets("fe80::7"), length: 64 };
+    const one = daemon({ ...holding(7, 1), undo: [address, ...holding(7, 1).undo] });
+    await one.says("held");
+    sh(`ip -n ${HOST} link set gm0 name gm1`);
+    one.killAll();
+    await until(() => one.over);
+    expect(state(HOST)).toContain("gm1");
+    expect(state(HOST)).not.toContain("fe80::7/");
   });
 
   test("what cannot be undone is said, the rest is done", async () => {
