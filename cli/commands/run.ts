@@ -4,13 +4,15 @@ import type { Command } from "commander";
 import { protocols } from "../../protocols/index.ts";
 import { Log } from "../../src/core/log.ts";
 import { Daemon, type Loaded } from "../../src/host/linux/daemon.ts";
+import { Firewall } from "../../src/host/linux/firewall.ts";
 import { startGuardian } from "../../src/host/linux/guardian.ts";
-import type { Holding } from "../../src/host/linux/holdings.ts";
 import type { LinuxHost } from "../../src/host/linux/host.ts";
 import { type IoName, openIo } from "../../src/host/linux/io.ts";
+import { type Guard, wishesOf } from "../../src/host/linux/keeping.ts";
 import { CallFailed, openLibc } from "../../src/host/linux/libc.ts";
 import { notifier } from "../../src/host/linux/notify.ts";
 import { VirtualAddresses } from "../../src/host/linux/virtual.ts";
+import type { VirtualWish } from "../../src/node/host.ts";
 import { compileNodeFile } from "../../src/node/node-file.ts";
 import type { NodeConfig } from "../../src/node/protocol.ts";
 import { formatProblem } from "../../src/node/source.ts";
@@ -67,6 +69,8 @@ async function run(file: string, { socket, json = false, io: backend }: Options)
   if (!started.ok) throw new Failure(UNABLE, [started.message]);
   const { guardian } = started;
   if (io.caution !== undefined) grave(io.caution);
+  const guard: Guard = (key, holding) => void guardian.hold(key, holding);
+  const firewall = new Firewall({ node: config.node, wishes: virtualWishes, guard, log: grave });
   try {
     const daemon = allowed(
       () =>
@@ -76,9 +80,11 @@ async function run(file: string, { socket, json = false, io: backend }: Options)
           log,
           config,
           protocols,
-          datapaths: (host: LinuxHost) => [new VirtualAddresses(host, (port, what) => grave(`${port}: ${what}`))],
-          guard: (key: string, holding: Holding | undefined) => void guardian.hold(key, holding),
-          parts: (made: Daemon) => [surroundings(made, log, grave)],
+          datapaths: (host: LinuxHost) => [
+            new VirtualAddresses(host, (port, what) => grave(`${port}: ${what}`), firewall),
+          ],
+          guard,
+          parts: (made: Daemon) => [firewall, surroundings(made, log, grave)],
           file: file === "-" ? undefined : resolve(file),
           load: (path) => load(path, backend),
           socket: socket ?? join(SOCKETS, `${config.node}.sock`),
@@ -108,19 +114,15 @@ async function read(file: string, backend: IoName): Promise<NodeConfig> {
   const problems = [
     ...impossible(compiled.node).map((key) => `${name}: found ${key}, which hotpair does in labs only so far`),
     ...unrunnable(compiled.node).map((words) => `${name}: ${words}`),
-    ...unserved(compiled.node).map((path) => `${name}: found ${path}, which hotpair run does not do yet`),
     ...beyond(backend, compiled.node).map((words) => `${name}: ${words}`),
   ];
   if (problems.length > 0) throw new Failure(INVALID, problems);
   return compiled.node;
 }
 
-/** What of the routers nobody would carry out: better refused than left undone in silence. */
-function unserved(config: NodeConfig): readonly string[] {
-  const routers = (config["vrrp"] ?? []) as readonly {
-    readonly accept: boolean;
-  }[];
-  return routers.flatMap(({ accept }, i) => (accept ? [] : [`vrrp[${i}].accept: false`]));
+function virtualWishes(config: NodeConfig): readonly VirtualWish[] {
+  // A virtual router's, by their type.
+  return [...wishesOf(protocols, config).values()].filter(({ type }) => type === "ip.virtual") as VirtualWish[];
 }
 
 async function load(file: string, backend: IoName): Promise<Loaded> {

@@ -120,7 +120,14 @@ const fields = z.strictObject({
   addresses: z.array(prefix).min(1).max(MAX_ADDRESSES),
   preempt,
   // DEPARTS: RFC 9568 §6.1 has Accept_Mode False. Whoever sets up a gateway pings it, and takes silence for a fault.
-  accept: z.boolean().default(true).meta({ description: "Whether the master answers on the virtual addresses." }),
+  accept: z
+    .boolean()
+    .default(true)
+    .meta({
+      description:
+        "Whether a master takes packets to its virtual addresses; false: only ARP and neighbour solicitations (needs nft). " +
+        "An owner always does.",
+    }),
   // RFC 9568 §7.2, §7.3.
   "virtual-mac": z.boolean().default(true),
   checksum: z

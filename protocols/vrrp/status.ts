@@ -3,6 +3,7 @@ import { formatPrefix } from "../../src/core/addr.ts";
 import { formatDuration, type Instant, since, toSeconds, us } from "../../src/core/time.ts";
 import type { Status, StatusRow } from "../../src/node/protocol.ts";
 import { authenticationWords } from "./authentication.ts";
+import { OWNER } from "./codec.ts";
 import type { Tracked } from "./config-surroundings.ts";
 import type { Standing } from "./events.ts";
 import type { Counters, Peer, Router, VrrpState } from "./state.ts";
@@ -27,6 +28,8 @@ export interface RouterStatus extends StatusRow {
   readonly draining: boolean;
   readonly interval: number;
   readonly addresses: readonly string[];
+  /** Whether packets to them are for this node while it is master: so configured, or it owns them. */
+  readonly accept: boolean;
   readonly primary: string | undefined;
   readonly checksum: string;
   /** "enforce with key 1 (time)"; absent where adverts are not signed. */
@@ -109,6 +112,7 @@ function rowOf(vrrp: VrrpState, router: Router, now: Instant): RouterStatus {
     draining: router.draining,
     interval: toSeconds(config.interval),
     addresses: config.addresses.map(formatPrefix),
+    accept: config.accept || config.priority === OWNER,
     primary: tableOf(router).primary,
     checksum: config.family === "ipv6" ? "pseudo-header" : config.version === 2 ? "message" : router.form,
     ...(config.authentication === undefined ? {} : { authentication: authenticationWords(config.authentication) }),
@@ -194,8 +198,9 @@ function cells(row: RouterStatus): readonly string[] {
 function details(row: RouterStatus): readonly string[] {
   const { counters, interval, version, checksum, primary, draining } = row;
   const signed = row.authentication === undefined ? "" : `, authentication ${row.authentication}`;
+  const shielded = row.accept ? "" : " (accept: false)";
   const lines = [
-    `holds ${row.addresses.join(" ")}, sends from ${primary ?? "no address yet"} each ${seconds(interval)}, ` +
+    `holds ${row.addresses.join(" ")}${shielded}, sends from ${primary ?? "no address yet"} each ${seconds(interval)}, ` +
       `version ${version}, checksum ${checksum}${signed}${draining ? ", draining" : ""}`,
   ];
   for (const { address, priority, interval: each, version: spoken, checksum: forms, heard, run, key } of row.peers) {

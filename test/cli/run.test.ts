@@ -21,7 +21,6 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const ROUTER = "interface: eth0, vrid: 51, addresses: [192.0.2.254/24]";
 
 test.each([
-  ["accept: false", "vrrp[0].accept: false, which hotpair run does not do yet"],
   ["priority: 300", "vrrp[0].priority"],
   [
     "track: { scripts: [{ name: web, run: /bin/true, user: nobody-of-that-name }] }",

@@ -15,6 +15,11 @@ import type { Readiness } from "./notify.ts";
 
 /** What runs beside the machines for as long as the daemon does: what is tracked by scripts, what is told to hooks. */
 export interface Part {
+  /**
+   * What has to be so before any machine is at work under this configuration; `configure` follows unless another part has
+   * refused. @returns what is wrong, in words: then the machines stay as they are
+   */
+  secure?(config: NodeConfig): Promise<string | undefined>;
   /** The first time before the machines start, then after each reload. */
   configure(config: NodeConfig): void;
   /** What it adds to the state: each with a `type`. */
@@ -59,6 +64,10 @@ export class Daemon {
   private turn: Promise<unknown> = Promise.resolve();
   private readonly over: Promise<void>;
   private end: () => void = () => {};
+  /** Before that, nobody gives orders. */
+  private readonly begun: Promise<void>;
+  private begin: () => void = () => {};
+  private ending = false;
   private readonly hangup = () => void this.reload({});
 
   /** @throws CallFailed when the machine refuses what it needs */
@@ -69,21 +78,32 @@ export class Daemon {
     this.over = new Promise((resolve) => {
       this.end = resolve;
     });
+    this.begun = new Promise((resolve) => {
+      this.begin = resolve;
+    });
     this.host = new LinuxHost(options);
     this.parts = options.parts(this);
   }
 
-  /** Takes the control socket. @returns why it cannot be had */
+  /** Takes the control socket, and makes sure of what the machines need. @returns why it cannot be had */
   async open(): Promise<string | undefined> {
-    const answer = async (request: Request, client: Client) => ({
-      t: toSeconds(monotonic()),
-      node: this.config.node,
-      ...(await this.answer(request, client)),
-    });
+    const answer = async (request: Request, client: Client) => {
+      // Another one that starts here wants to know at once who this is.
+      if (request.verb !== "who") await this.begun;
+      return { t: toSeconds(monotonic()), node: this.config.node, ...(await this.answer(request, client)) };
+    };
     const log = (line: string) => this.options.tell(line, true);
     const result = await listen({ path: this.options.socket, answer, log });
     if (!result.ok) return result.message;
     this.control = result.control;
+    return this.secure(this.config);
+  }
+
+  private async secure(config: NodeConfig): Promise<string | undefined> {
+    for (const part of this.parts) {
+      const wrong = await part.secure?.(config);
+      if (wrong !== undefined) return wrong;
+    }
     return undefined;
   }
 
@@ -95,6 +115,7 @@ export class Daemon {
     try {
       for (const part of this.parts) part.configure(this.config);
       this.host.start();
+      this.begin();
       this.options.notify("READY=1");
       await this.over;
     } finally {
@@ -106,6 +127,7 @@ export class Daemon {
 
   /** Who was master goes on answering until another is heard. */
   private async release(): Promise<void> {
+    this.ending = true;
     this.host.command("*", { verb: "stop" });
     await this.host.rest();
     this.host.close();
@@ -263,6 +285,9 @@ export class Daemon {
     }
     const changes = differences(protocols, this.config, config);
     if (dry) return { file, changes, applied: false };
+    const wrong = await this.secure(config);
+    if (wrong !== undefined) return this.refuse(file, [`${file}: ${wrong}`]);
+    if (this.ending) return this.refuse(file, [`${node} ends`]);
     notify("RELOADING=1");
     for (const line of changes) tell(`reload: ${line}`, false);
     this.config = config;

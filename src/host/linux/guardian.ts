@@ -23,8 +23,8 @@ export type GuardianResult =
 const PROGRAM = fileURLToPath(new URL("./guard-process.js", import.meta.url));
 /** It does little, so it is to stay small: a young heap of a megabyte, no threads that compile. */
 const FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=64", "--v8-pool-size=0"];
-/** Where nft is, whatever the daemon was started with. */
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Where nft is, where the daemon's own PATH does not lead to it. */
+const USUAL = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** Milliseconds in which a new one has to be ready. */
 const STARTS_WITHIN = 30_000;
 /** Milliseconds that its end is waited for. */
@@ -259,7 +259,7 @@ function launch(program: string): ChildProcess {
   return spawn("/bin/sh", ["-c", '"$@" &', "sh", process.execPath, ...FLAGS, program], {
     // Keeps no file system busy, and takes over no setting of the daemon's runtime.
     cwd: "/",
-    env: { PATH },
+    env: { PATH: [process.env["PATH"] ?? [], USUAL].flat().join(":") },
     detached: true,
     // Node.js makes both ends close-on-exec: no other child keeps the daemon's open once it is dead.
     stdio: ["ignore", "ignore", "inherit", "pipe"],

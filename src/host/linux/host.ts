@@ -15,7 +15,7 @@ import { Alarm, monotonic } from "./alarm.ts";
 import type { Undo } from "./holdings.ts";
 import { Interfaces, type KernelInterface, usableAddresses } from "./interfaces.ts";
 import type { Io, PacketPort } from "./io.ts";
-import { type Guard, Keeping } from "./keeping.ts";
+import { type Guard, Keeping, wishesOf } from "./keeping.ts";
 import type { Libc } from "./libc.ts";
 import type { News } from "./netlink.ts";
 import type { PacketCounts, Wanted } from "./packet.ts";
@@ -130,7 +130,7 @@ export class LinuxHost implements Host {
 
   start(): void {
     this.rtnl.rehearse();
-    for (const [key, wish] of this.wishesOf(this.config)) this.prepare(key, wish);
+    for (const [key, wish] of wishesOf(this.protocols, this.config)) this.prepare(key, wish);
     this.reviews = setInterval(() => this.keeping.review(), REVIEW);
     for (const name of this.attached.keys()) this.refresh(name);
     this.command("*", { verb: "start" });
@@ -141,7 +141,7 @@ export class LinuxHost implements Host {
    * one has and the new one has not is left as it is.
    */
   reconfigure(config: NodeConfig): void {
-    const before = this.wishesOf(this.config);
+    const before = wishesOf(this.protocols, this.config);
     const unchanged = this.config;
     this.config = config;
     const fresh: Port[] = [];
@@ -164,7 +164,7 @@ export class LinuxHost implements Host {
     } finally {
       this.busy = false;
     }
-    const after = this.wishesOf(config);
+    const after = wishesOf(this.protocols, config);
     for (const [key, wish] of before) if (!sameDevice(wish, after.get(key))) this.forget(key);
     for (const [key, wish] of after) this.prepare(key, wish);
     for (const { name } of fresh) {
@@ -172,17 +172,6 @@ export class LinuxHost implements Host {
       this.refresh(name);
     }
     this.step({ kind: "timer" });
-  }
-
-  /** By key, what may be wished for. */
-  private wishesOf(config: NodeConfig): ReadonlyMap<string, Change> {
-    const wishes = new Map<string, Change>();
-    for (const { key, holds } of this.protocols) {
-      const own = key === undefined ? undefined : config[key];
-      if (own === undefined || holds === undefined) continue;
-      for (const wish of holds.prepares(own as never)) wishes.set(holds.key(wish), wish);
-    }
-    return wishes;
   }
 
   private forget(key: string): void {

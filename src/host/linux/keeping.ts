@@ -2,7 +2,7 @@
 import { ip4From, ip6From, ipBytes } from "../../core/addr.ts";
 import type { Change } from "../../core/machine.ts";
 import { ZERO } from "../../core/time.ts";
-import type { Farewell, Kernel } from "../../node/protocol.ts";
+import type { AnyProtocol, Farewell, Kernel, NodeConfig } from "../../node/protocol.ts";
 import type { Holding, Packet } from "./holdings.ts";
 import type { Datapath, LinuxHost } from "./host.ts";
 import type { Wanted } from "./packet.ts";
@@ -67,6 +67,17 @@ export class Keeping {
       undo: undo.steps,
     };
   }
+}
+
+/** By key, what the machines of a node with this configuration may wish for. */
+export function wishesOf(protocols: readonly AnyProtocol[], config: NodeConfig): ReadonlyMap<string, Change> {
+  const wishes = new Map<string, Change>();
+  for (const { key, holds } of protocols) {
+    const own = key === undefined ? undefined : config[key];
+    if (own === undefined || holds === undefined) continue;
+    for (const wish of holds.prepares(own as never)) wishes.set(holds.key(wish), wish);
+  }
+  return wishes;
 }
 
 function packetOf(bytes: Uint8Array): Packet {

@@ -24,6 +24,8 @@ const IFF_RUNNING = 0x40;
 const IFF_LOWER_UP = 0x10000;
 /** IFA_F_NODAD: linux/if_addr.h. */
 const NO_DAD = 0x02;
+/** struct ifa_cacheinfo: preferred for no time, valid for ever; the rest is the kernel's. */
+const DEPRECATED = new Uint8Array(Uint32Array.of(0, 0xffffffff, 0, 0).buffer);
 /** IFA_F_TENTATIVE, IFA_F_DADFAILED. */
 const TENTATIVE = 0x40;
 const DAD_FAILED = 0x08;
@@ -46,6 +48,8 @@ export type Request =
       readonly address: Uint8Array;
       /** Bits of the prefix. */
       readonly length: number;
+      /** IPv6: the kernel sends nothing from it unless it is told to (RFC 6724 §5, rule 3). */
+      readonly deprecated?: boolean;
     };
 
 export interface LinkNews {
@@ -223,6 +227,7 @@ function address(request: Extract<Request, { kind: "add-address" | "delete-addre
   message.attribute(IFA.local, octets).attribute(IFA.address, octets);
   // RFC 9568 §7.4: whoever becomes master has the address at once; that another has it is what the election was about.
   if (add) message.attribute(IFA.flags, v6 ? NO_DAD : 0);
+  if (add && request.deprecated === true) message.attribute(IFA.cacheInfo, DEPRECATED);
   return message.finish();
 }
 

@@ -18,21 +18,23 @@ export async function nft(text: string): Promise<string | undefined> {
 
 function run(text: string): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const child = spawn("nft", ["-f", "-"], {
-      stdio: ["pipe", "ignore", "pipe"],
-      timeout: PATIENCE,
-      killSignal: "SIGKILL",
-    });
+    // In a session of its own: what a terminal sends to all is not meant for it.
+    const child = spawn("nft", ["-f", "-"], { detached: true, stdio: ["pipe", "ignore", "pipe"] });
+    const late = setTimeout(() => child.kill("SIGKILL"), PATIENCE).unref();
+    const end = (wrong: string | undefined) => {
+      clearTimeout(late);
+      resolve(wrong);
+    };
     let said = "";
     child.stderr.setEncoding("utf8").on("data", (part: string) => {
       if (said.length < SAID) said += part;
     });
-    child.on("error", (error) => resolve(missing(error)));
+    child.on("error", (error) => end(missing(error)));
     // It ended before it had read everything: its exit code says why.
     child.stdin.on("error", () => undefined);
     child.on("close", (status, signal) => {
-      if (status === 0) resolve(undefined);
-      else resolve(`nft: ${said.slice(0, SAID).trim().replaceAll(/\s+/g, " ") || `ended with ${signal ?? status}`}`);
+      if (status === 0) end(undefined);
+      else end(`nft: ${said.slice(0, SAID).trim().replaceAll(/\s+/g, " ") || `ended with ${signal ?? status}`}`);
     });
     child.stdin.end(text);
   });

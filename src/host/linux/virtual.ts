@@ -6,6 +6,7 @@
 import { type Family, type Ip, ipBytes, macBytes, type Prefix } from "../../core/addr.ts";
 import type { Change } from "../../core/machine.ts";
 import type { VirtualWish } from "../../node/host.ts";
+import { SHIELDED, type Shield } from "./firewall.ts";
 import type { Undo } from "./holdings.ts";
 import type { Datapath, LinuxHost, Undoing } from "./host.ts";
 import type { Request } from "./netlink.ts";
@@ -32,6 +33,8 @@ interface Device {
   readonly index: number;
   /** Of the interface below. */
   readonly below: number;
+  /** The rules of the firewall take it for one of a router with `accept: false`. */
+  shielded: boolean;
 }
 
 interface Held {
@@ -58,6 +61,7 @@ export class VirtualAddresses implements Datapath {
   constructor(
     private readonly host: LinuxHost,
     private readonly complain: Complain,
+    private readonly shield: Shield,
   ) {}
 
   apply(key: string, change: Change): void {
@@ -67,6 +71,7 @@ export class VirtualAddresses implements Datapath {
     if (wish.present && wish.leaving !== true) this.take(held);
     else if (wish.present) this.hush(held);
     else this.give(held);
+    this.shield.note(key, wish.present ? wish : undefined);
     if (!wish.present && held.forgotten) this.remove(held);
   }
 
@@ -80,9 +85,11 @@ export class VirtualAddresses implements Datapath {
 
   /** Makes the devices of routers that may become master, so that taking over is quick; removes what a crash has left. */
   prepare(key: string, change: Change): void {
-    const held = this.heldFor(key, { ...(change as VirtualWish), present: false });
+    const wish = { ...(change as VirtualWish), present: false };
+    const held = this.heldFor(key, wish);
     held.forgotten = false;
-    const { wish } = held;
+    // What a master has is its machine's to say; of another the guardian is told what it may come to.
+    if (!held.wish.present) held.wish = wish;
     const below = this.host.interfaces.named(wish.port);
     if (below === undefined) return;
     this.sweep(held, below.index);
@@ -108,6 +115,7 @@ export class VirtualAddresses implements Datapath {
     const needed = new Set(this.needs(held).map(([path]) => path));
     for (const { path, value } of this.sysctls.saved())
       if (needed.has(path)) steps.push({ kind: "sysctl", path, value });
+    if (!wish.accept) steps.push(this.shield.undo);
     return { port: wish.port, first: silence(wish, device), steps };
   }
 
@@ -183,7 +191,9 @@ export class VirtualAddresses implements Datapath {
     const old = held.on?.index === index ? held.on.addresses : [];
     const requests: Request[] = [];
     const wanted = ours(wish);
-    for (const one of wanted) requests.push(address("add-address", index, one));
+    // IPv6 would prefer the newest address for what the host itself sends; the answers to that are not accepted.
+    const deprecated = wish.family === "ipv6" && !wish.accept;
+    for (const one of wanted) requests.push({ ...address("add-address", index, one), deprecated });
     for (const one of old) {
       if (!wanted.some((other) => other.address === one.address && other.length === one.length)) {
         requests.push(address("delete-address", index, one));
@@ -233,7 +243,15 @@ export class VirtualAddresses implements Datapath {
   }
 
   private device(held: Held, below: number): Device | undefined {
-    if (held.device !== undefined) return held.device;
+    const { wish } = held;
+    const device = held.device ?? this.make(held, below);
+    if (device === undefined || device.shielded === !wish.accept) return device;
+    const group = wish.accept ? 0 : SHIELDED;
+    device.shielded = this.carryOut(wish.port, [{ kind: "group-link", index: device.index, group }]) && !wish.accept;
+    return device;
+  }
+
+  private make(held: Held, below: number): Device | undefined {
     const { wish } = held;
     if (wish.mac === undefined) return undefined;
     const name = deviceName(wish, below);
@@ -244,7 +262,7 @@ export class VirtualAddresses implements Datapath {
       this.complain(wish.port, `the kernel has no ${name}, which it was told to make`);
       return undefined;
     }
-    held.device = { name, index, below };
+    held.device = { name, index, below, shielded: false };
     this.lookForForwarding(held);
     // Before it is switched on for the first time: no address of its own making, no test for duplicates.
     for (const [path, value] of ownSettings(name)) writeSysctl(path, value);
@@ -307,7 +325,9 @@ export class VirtualAddresses implements Datapath {
   }
 }
 
-function address(kind: "add-address" | "delete-address", index: number, { address: ip, length }: Prefix): Request {
+type AddressRequest = Extract<Request, { kind: "add-address" | "delete-address" }>;
+
+function address(kind: AddressRequest["kind"], index: number, { address: ip, length }: Prefix): AddressRequest {
   return { kind, index, address: ipBytes(ip), length };
 }
 
