@@ -4,12 +4,13 @@ import type { Command } from "commander";
 import { protocols } from "../../protocols/index.ts";
 import { Log } from "../../src/core/log.ts";
 import { Daemon, type Loaded } from "../../src/host/linux/daemon.ts";
-import { Firewall } from "../../src/host/linux/firewall.ts";
+import { Firewall, type FirewallOptions } from "../../src/host/linux/firewall.ts";
 import { startGuardian } from "../../src/host/linux/guardian.ts";
 import type { LinuxHost } from "../../src/host/linux/host.ts";
 import { type IoName, openIo } from "../../src/host/linux/io.ts";
 import { type Guard, wishesOf } from "../../src/host/linux/keeping.ts";
 import { CallFailed, openLibc } from "../../src/host/linux/libc.ts";
+import { watchTable } from "../../src/host/linux/nftables.ts";
 import { notifier } from "../../src/host/linux/notify.ts";
 import { VirtualAddresses } from "../../src/host/linux/virtual.ts";
 import type { VirtualWish } from "../../src/node/host.ts";
@@ -70,7 +71,8 @@ async function run(file: string, { socket, json = false, io: backend }: Options)
   const { guardian } = started;
   if (io.caution !== undefined) grave(io.caution);
   const guard: Guard = (key, holding) => void guardian.hold(key, holding);
-  const firewall = new Firewall({ node: config.node, wishes: virtualWishes, guard, log: grave });
+  const watch: FirewallOptions["watch"] = (name, gone) => watchTable(libc, name, gone);
+  const firewall = new Firewall({ node: config.node, wishes: virtualWishes, guard, watch, log: grave });
   try {
     const daemon = allowed(
       () =>

@@ -7,7 +7,8 @@
  * the start before any machine runs, on a reload before any machine hears of it (`secure`; nft runs beside the machines,
  * which send their adverts meanwhile). While another router is master the addresses are not on this host and nothing
  * matches. What a configuration no longer shields goes after it was taken on, what a router leaves behind when the kernel
- * has its addresses no more. In between the table has the rules of both: too many, never too few.
+ * has its addresses no more. In between the table has the rules of both: too many, never too few. Whoever flushes all
+ * rules of the host takes these along: that is seen, and they are put back.
  */
 import { isLinkLocal } from "../../core/addr.ts";
 import { ZERO } from "../../core/time.ts";
@@ -16,6 +17,7 @@ import type { NodeConfig } from "../../node/protocol.ts";
 import type { Part } from "./daemon.ts";
 import type { Undo } from "./holdings.ts";
 import type { Guard } from "./keeping.ts";
+import { CallFailed } from "./libc.ts";
 import { nft } from "./nft.ts";
 
 /** What carries out wishes tells of those that it has. */
@@ -32,6 +34,8 @@ export interface FirewallOptions {
   /** What may be wished for under a configuration. */
   readonly wishes: (config: NodeConfig) => Iterable<VirtualWish>;
   readonly guard: Guard;
+  /** Tells from now on when the table of this name is removed, or may have been. */
+  readonly watch: (name: string, gone: (surely: boolean) => void) => { close(): void };
   readonly log: (line: string) => void;
 }
 
@@ -47,11 +51,15 @@ const KEY = "firewall";
 /** Of the host itself, there in every network namespace: the holding waits for nobody on it. */
 const LOOPBACK = 1;
 
+/** Milliseconds between looks while changes to others' rules are too many to be followed. */
+const RECHECK = 1_000;
+
 /** An element of a set, after the set's name. */
 type Element = string;
 
 export class Firewall implements Part, Shield {
   readonly undo: Undo;
+  private readonly name: string;
   private readonly table: string;
   private readonly absence: string;
   /** Of the configuration that runs, and of the one that is about to. */
@@ -62,11 +70,16 @@ export class Firewall implements Part, Shield {
   /** What the kernel has, in one line; undefined: nobody knows. */
   private stands: string | undefined;
   private made = false;
+  /** Somebody has removed it since, or may have. */
+  private lost = false;
+  private watched: { close(): void } | undefined;
+  private recheck: NodeJS.Timeout | undefined;
   /** One nft at a time. */
   private turn: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly options: FirewallOptions) {
-    this.table = `inet hotpair-${options.node}`;
+    this.name = `hotpair-${options.node}`;
+    this.table = `inet ${this.name}`;
     // That it is not there is no error, unlike with a mere `delete`.
     this.absence = `add table ${this.table}\ndelete table ${this.table}\n`;
     this.undo = { kind: "firewall", text: this.absence };
@@ -89,7 +102,7 @@ export class Firewall implements Part, Shield {
   configure(): void {
     this.configured = this.coming;
     this.coming = new Set();
-    this.review();
+    void this.review();
   }
 
   note(key: string, wish: VirtualWish | undefined): void {
@@ -99,7 +112,7 @@ export class Firewall implements Part, Shield {
     else this.present.delete(key);
     // Most routers come and go with rules that stay. In the middle of a transition nothing is run.
     const left = before.some((one) => !now.includes(one) && !this.configured.has(one));
-    if (left) setImmediate(() => this.review());
+    if (left) setImmediate(() => void this.review());
   }
 
   status(): Promise<readonly { readonly type: string; readonly [field: string]: unknown }[]> {
@@ -112,12 +125,42 @@ export class Firewall implements Part, Shield {
     this.configured = new Set();
     this.coming = new Set();
     this.present.clear();
+    clearTimeout(this.recheck);
     await this.review();
+  }
+
+  /** `nft flush ruleset` takes the rules of all: then ours are put back. */
+  private gone(surely: boolean): void {
+    this.lost = true;
+    if (surely) {
+      this.options.log(`table ${this.table} was removed by somebody; it is put back`);
+      void this.review();
+    } else {
+      this.recheck ??= setTimeout(() => {
+        this.recheck = undefined;
+        void this.review();
+      }, RECHECK);
+    }
   }
 
   private async review(): Promise<void> {
     const wrong = await this.settle();
     if (wrong !== undefined) this.options.log(`table ${this.table} is not as it should be: ${wrong}`);
+  }
+
+  private watch(): void {
+    const { watch, log } = this.options;
+    try {
+      this.watched ??= watch(this.name, (surely) => this.gone(surely));
+    } catch (error) {
+      if (!(error instanceof CallFailed)) throw error;
+      log(`that somebody removes table ${this.table} would not be noticed: ${error.message}`);
+    }
+  }
+
+  private unwatch(): void {
+    this.watched?.close();
+    this.watched = undefined;
   }
 
   private settle(): Promise<string | undefined> {
@@ -133,15 +176,20 @@ export class Firewall implements Part, Shield {
   private async carryOut(): Promise<string | undefined> {
     const elements = this.wanted();
     const words = elements.join(", ");
-    if (words === this.stands) return undefined;
+    if (words === this.stands && !(this.lost && this.made)) return undefined;
+    this.lost = false;
     const { guard } = this.options;
     // It is the guardian's before it is the kernel's. With the steps of the routers it goes last.
     if (elements.length > 0 && !this.made) guard(KEY, holding(this.undo));
-    const anew = this.stands === undefined ? this.absence : "";
-    const wrong = await nft(elements.length === 0 ? this.absence : `${anew}${rules(this.table, elements)}`);
+    const removes = elements.length === 0 || this.stands === undefined;
+    if (removes) this.unwatch();
+    const made = elements.length === 0 ? "" : rules(this.table, elements);
+    const wrong = await nft(`${removes ? this.absence : ""}${made}`);
     if (wrong === undefined) {
       this.stands = words;
       this.made = elements.length > 0;
+      // Only now: that it is removed on the way is our own doing.
+      if (this.made) this.watch();
     } else {
       this.stands = undefined;
     }

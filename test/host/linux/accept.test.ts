@@ -21,6 +21,8 @@ const SIX = "2001:db8:2::fe";
 const LINK = "fe80::51";
 /** As the client says them. */
 const VIRTUAL = [FOUR, SIX, `${LINK}%br0`];
+/** The rules of somebody else. */
+const OTHERS = "table inet other { chain input { type filter hook input priority 0; }; }";
 const BEYOND = ["198.51.100.9", "2001:db8:3::9"];
 
 let directory: string;
@@ -130,13 +132,12 @@ function lay(): void {
     ip -n ${FAR} route add default via 198.51.100.1; ip -n ${FAR} route add default via 2001:db8:3::1
     ip -n ${CLIENT} addr add 192.0.2.9/24 dev br0; ip -n ${CLIENT} addr add 2001:db8:2::9/64 dev br0 nodad
     ip -n ${CLIENT} route add default via ${FOUR}; ip -n ${CLIENT} route add default via ${LINK} dev br0
-    ip netns exec ${ONE} nft 'table inet other { chain input { type filter hook input priority 0; }; }'`);
+    ip netns exec ${ONE} nft '${OTHERS}'`);
 }
 
 const title = `a virtual router that does not accept${MISSING === undefined ? "" : ` (skipped: ${MISSING})`}`;
 
 describe.skipIf(MISSING !== undefined)(title, () => {
-  /** The rules of somebody else. */
   let others = "";
 
   beforeAll(() => {
@@ -212,6 +213,7 @@ neighbour solicitations, forwards, and hears itself (RFC 9568 §6.4.3; virtual M
       expect(all(CLIENT, VIRTUAL)).toEqual([3, 3, 3]);
       expect(sh(`ip -n ${ONE} -6 addr`)).not.toContain("deprecated");
       expect(one.entries.slice(from).filter(({ type }) => type === "vrrp.state")).toEqual([]);
+      expect(one.stderr).toBe("");
     },
   );
 
@@ -259,6 +261,20 @@ neighbour solicitations, forwards, and hears itself (RFC 9568 §6.4.3; virtual M
     reload(one, "gw1", []);
     await until(() => !sh(`ip -n ${ONE} addr`).includes(FOUR));
     await until(() => ruleset(ONE) === others);
+  });
+
+  test("puts its rules back when somebody removes all that there are", async () => {
+    const one = await start(ONE, "gw1", routers("accept: false"));
+    await reigns(one);
+    for (const _ of [1, 2]) {
+      sh(`ip netns exec ${ONE} nft flush ruleset; ip netns exec ${ONE} nft '${OTHERS}'`);
+      await until(() => ruleset(ONE).includes(SIX));
+      expect(all(CLIENT, VIRTUAL)).toEqual([0, 0, 0]);
+    }
+    await one.untilSaid("table inet hotpair-gw1 was removed by somebody; it is put back");
+    one.child.kill("SIGTERM");
+    await one.ended;
+    expect(ruleset(ONE)).toBe(others);
   });
 
   test("removes what an earlier process has left, also where nothing is to be dropped any more", async () => {
