@@ -52,6 +52,17 @@ export interface IpNeighbour {
   readonly present: boolean;
 }
 
+/**
+ * A real host has put the addresses of a virtual router back that somebody else had taken away: whoever asked for them
+ * meanwhile has had no answer, or another's.
+ */
+export interface IpRestored {
+  readonly type: "ip.restored";
+  readonly port: string;
+  readonly vrid: number;
+  readonly family: Family;
+}
+
 export type IpEvent = IpAddresses | IpUnresolved | IpReturned | IpNeighbour;
 
 /** What a virtual router wishes; in the simulator the stack itself does what this says. */

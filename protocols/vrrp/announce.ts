@@ -3,10 +3,13 @@
  * are (RFC 9568 §6.4.1, §6.4.2): the first at once, further ones as configured, each in its pace.
  */
 import type { Ip } from "../../src/core/addr.ts";
-import { type Instant, NEVER, ZERO } from "../../src/core/time.ts";
+import { type Duration, type Instant, ms, NEVER, ZERO } from "../../src/core/time.ts";
 import { announcements } from "./frames.ts";
 import { put, putAll, type Router, type Turn, type VrrpOutput } from "./state.ts";
-import { setRare } from "./timing.ts";
+import { refresh, setRare } from "./timing.ts";
+
+/** Announcements that answer what somebody else does keep this distance. */
+const ANSWER_GAP: Duration = ms(200);
 
 /** One frame for each address. */
 export function announcementOf(router: Router): readonly VrrpOutput[] {
@@ -25,6 +28,7 @@ export function announce(turn: Turn, router: Router): void {
 export function announceMore(turn: Turn, router: Router): void {
   const all = announcementOf(router);
   const { announceGap } = router.config;
+  if (router.announced === 0) router.announcedAt = turn.now;
   if (announceGap === ZERO) {
     putAll(turn, all);
     endRound(turn, router);
@@ -53,6 +57,19 @@ export function announceAdded(turn: Turn, router: Router, added: ReadonlySet<Ip>
 export function announceAgain(turn: Turn, router: Router): void {
   if (router.config.announceGap === ZERO) putAll(turn, announcementOf(router));
   else if (router.announced === 0) announce(turn, router);
+}
+
+/** All of the announcements of a new master once more: hosts may have noticed that the addresses were away. */
+export function announceAfresh(turn: Turn, router: Router): void {
+  const next = (router.announcedAt + ANSWER_GAP) as Instant;
+  if (turn.now < next) {
+    router.rounds = 0;
+    router.announced = 0;
+    waitFor(turn, router, next - turn.now);
+  } else {
+    announce(turn, router);
+  }
+  refresh(turn, router);
 }
 
 function endRound(turn: Turn, router: Router): void {

@@ -72,7 +72,9 @@ export function advertOutputs(
   ahead: Duration = ZERO,
 ): readonly VrrpOutput[] {
   const { config } = router;
-  const source = tableOf(router).primary;
+  const { primary, former } = tableOf(router);
+  // A master that has lost its address still has to say so, from the one that its peers know (§6.4.3).
+  const source = primary ?? (priority === 0 ? former : undefined);
   if (source === undefined) return [];
   const destinations = config.peers.length > 0 ? config.peers : [groupOf(config.family)];
   const checksum =

@@ -2,7 +2,8 @@
 import type { HostClock } from "../../src/core/clock.ts";
 import type { Input, Machine } from "../../src/core/machine.ts";
 import { type Instant, NEVER } from "../../src/core/time.ts";
-import type { IpAddresses } from "../ip/events.ts";
+import type { IpAddresses, IpRestored } from "../ip/events.ts";
+import { announceAfresh } from "./announce.ts";
 import type { VrrpConfig } from "./config.ts";
 import { configure, sweep } from "./configure.ts";
 import { earliestOf, nextDue } from "./deadlines.ts";
@@ -22,10 +23,11 @@ import {
 } from "./state.ts";
 
 type Change = Extract<VrrpOutput, { kind: "apply" }>["change"];
+type Heard = IpAddresses | IpRestored | HostClock;
 
-export const vrrp: Machine<VrrpConfig, VrrpState, VrrpCommand, VrrpEvent, IpAddresses | HostClock, Change> = {
+export const vrrp: Machine<VrrpConfig, VrrpState, VrrpCommand, VrrpEvent, Heard, Change> = {
   name: "vrrp",
-  hears: ["ip.addresses", "host.clock"],
+  hears: ["ip.addresses", "ip.restored", "host.clock"],
   ports: (config) => ({
     uses: [
       ...new Set(
@@ -50,11 +52,7 @@ export const vrrp: Machine<VrrpConfig, VrrpState, VrrpCommand, VrrpEvent, IpAddr
   },
 };
 
-function step(
-  state: VrrpState,
-  input: Input<VrrpCommand, IpAddresses | HostClock>,
-  now: Instant,
-): readonly VrrpOutput[] {
+function step(state: VrrpState, input: Input<VrrpCommand, Heard>, now: Instant): readonly VrrpOutput[] {
   const turn: Turn = state;
   turn.now = now;
   switch (input.kind) {
@@ -83,6 +81,7 @@ function step(
       break;
     case "heard":
       if (input.event.type === "host.clock") turn.utc = input.event.utc;
+      else if (input.event.type === "ip.restored") restored(turn, input.event);
       else hear(turn, input.event);
       break;
   }
@@ -110,6 +109,13 @@ function hear(turn: Turn, event: IpAddresses): void {
   if (face.routers.some((router) => tableOf(router).primary === undefined && router.state !== "initialize"))
     review(turn);
   reviewSoon(turn, turn.now);
+}
+
+function restored(turn: Turn, { port, vrid, family }: IpRestored): void {
+  for (const router of turn.byName.get(port)?.routers ?? []) {
+    const { config, state } = router;
+    if (state === "master" && config.vrid === vrid && config.family === family) announceAfresh(turn, router);
+  }
 }
 
 function order(state: Turn, command: VrrpCommand): void {

@@ -130,6 +130,8 @@ export interface Router extends Waiting {
   /** Rounds of announcements that are over, and frames of the one that is not. */
   rounds: number;
   announced: number;
+  /** When the last round began. */
+  announcedAt: Instant;
   routerAdvertAt: Instant;
   /** Until when the addresses are still answered for, at most, after the router has left; NEVER for one that has not. */
   lingerUntil: Instant;
@@ -182,6 +184,8 @@ export interface Table {
   readonly family: Family;
   /** RFC 9568 §5.1.1.1, §5.1.2.1: where adverts come from; undefined without one. */
   primary: Ip | undefined;
+  /** The last one that there was. */
+  former: Ip | undefined;
   primaryBytes: Uint8Array | undefined;
   /** By VRID. */
   readonly routers: (Router | undefined)[];
@@ -305,7 +309,15 @@ export function newInterface(port: Port, mac: Mac): Interface {
 }
 
 function newTable(family: Family): Table {
-  return { family, primary: undefined, primaryBytes: undefined, version: 3, routers: [], strangers: [] };
+  return {
+    family,
+    primary: undefined,
+    former: undefined,
+    primaryBytes: undefined,
+    version: 3,
+    routers: [],
+    strangers: [],
+  };
 }
 
 export function createRouter(config: RouterConfig, face: Interface, group: Group | undefined): Router {
@@ -340,6 +352,7 @@ export function createRouter(config: RouterConfig, face: Interface, group: Group
     announceAt: NEVER,
     rounds: 0,
     announced: 0,
+    announcedAt: instant(Number.NEGATIVE_INFINITY),
     routerAdvertAt: NEVER,
     lingerUntil: NEVER,
     rareAt: NEVER,
@@ -420,6 +433,7 @@ export function choosePrimaries(face: Interface): boolean {
 
 function setPrimary(into: Table, primary: Ip | undefined): boolean {
   if (into.primary === primary) return false;
+  into.former = into.primary;
   into.primary = primary;
   into.primaryBytes = primary === undefined ? undefined : ipBytes(primary);
   return true;

@@ -15,7 +15,7 @@ import { advertFrame } from "../../protocols/vrrp/frames.ts";
 import { vrrp } from "../../protocols/vrrp/machine.ts";
 import type { Router, VrrpOutput, VrrpState } from "../../protocols/vrrp/state.ts";
 import { catchUp } from "../../protocols/vrrp/timing.ts";
-import { familyOf, type Ip, type Mac, macFrom, parseIp } from "../../src/core/addr.ts";
+import { type Family, familyOf, type Ip, type Mac, macFrom, parseIp } from "../../src/core/addr.ts";
 import { assert } from "../../src/core/assert.ts";
 import { Frame } from "../../src/core/frame.ts";
 import type { Env, Input, Port } from "../../src/core/machine.ts";
@@ -130,6 +130,11 @@ export class Bench {
   addresses(name = "eth0", addresses: readonly string[] = ["192.0.2.2/24", "fe80::2/64"]): this {
     const mac = macFrom(Uint8Array.of(2, 0, 0, 0, 1, this.port(name).index + 1));
     return this.input({ kind: "heard", event: { type: "ip.addresses", port: name, mac, up: true, addresses } });
+  }
+
+  /** The host has put addresses back that somebody took away. */
+  restored(vrid = 10, family: Family = "ipv4"): this {
+    return this.input({ kind: "heard", event: { type: "ip.restored", port: "eth0", vrid, family } });
   }
 
   frame(frame: Frame, port = "eth0"): this {

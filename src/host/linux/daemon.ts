@@ -197,6 +197,8 @@ export class Daemon {
       /** Seconds by which alarms were noticed late. */
       alarm: { count, last: last / 1e6, worst: worst / 1e6, mean: count === 0 ? 0 : sum / count / 1e6 },
       drops: Object.fromEntries(this.host.node.drops),
+      /** How often the kernel's news were too many, and everything was asked anew. */
+      overruns: this.host.rtnl.overruns,
     };
   }
 

@@ -45,8 +45,10 @@ export interface Datapath {
   undo(key: string): Undoing | undefined;
   /** Whether it has given this address to this interface: then it is none of the interface's own. */
   holds(port: string, address: Ip): boolean;
-  /** The interface has come, gone or changed. */
-  review(port: string): void;
+  /** An interface has come, gone or changed. Drops what stood on it and no longer does, before machines hear of it. */
+  lose(name: string): readonly string[];
+  /** The same, once they have heard: puts back what somebody else has taken away. Both name what they have changed. */
+  review(name: string): readonly string[];
   /** Takes back everything that was done. */
   close(): void;
 }
@@ -299,11 +301,13 @@ export class LinuxHost implements Host {
       this.interfaces.learn(this.rtnl.dump("addresses"));
       changed = new Set([...changed, ...this.interfaces.names()]);
     }
-    for (const name of changed) {
-      if (!this.attached.has(name)) continue;
-      for (const datapath of this.datapaths) datapath.review(name);
-      this.refresh(name);
+    const names = [...changed];
+    const other = new Set(this.datapaths.flatMap((datapath) => names.flatMap((name) => datapath.lose(name))));
+    for (const name of names) this.refresh(name);
+    for (const datapath of this.datapaths) {
+      for (const name of names) for (const key of datapath.review(name)) other.add(key);
     }
+    for (const key of other) this.keeping.refresh(key);
   }
 
   // --- wires ---
@@ -336,12 +340,20 @@ export class LinuxHost implements Host {
     if (attached.socket !== undefined && (!open || attached.socket.index !== kernel.index)) {
       attached.socket.close();
       attached.socket = undefined;
+      // Another one of this name is another network: nothing that was heard there is true here.
+      this.sayLink(attached, false);
     }
     if (open && attached.socket === undefined) {
       attached.socket = io.open(kernel, this.wanted, (frame) => this.receive(attached, frame));
     }
+    const up = kernel?.up === true && attached.socket !== undefined;
+    // An interface that goes down loses its IPv6 addresses: what is first is why, and what is last is when it can start.
+    if (!up) this.sayLink(attached, false);
     this.sayAddresses(attached, kernel);
-    const up = kernel?.up === true;
+    this.sayLink(attached, up);
+  }
+
+  private sayLink(attached: Attached, up: boolean): void {
     if (up === attached.up) return;
     attached.up = up;
     this.step({ kind: "link", port: attached.port, up });

@@ -6,6 +6,8 @@ export interface KernelInterface {
   readonly index: number;
   name: string;
   mac: Mac;
+  /** Switched on. */
+  admin: boolean;
   /** Switched on, and with carrier. */
   up: boolean;
   /** "macvlan", …; "" for a plain one. */
@@ -62,18 +64,19 @@ export class Interfaces {
       changed.add(known?.name ?? news.name);
       return;
     }
-    const up = news.admin && news.carrier;
+    const { admin } = news;
+    const up = admin && news.carrier;
     const mac = macFrom(news.mac.length === 6 ? news.mac : new Uint8Array(6));
     const { index, name, type, below } = news;
     if (known === undefined) {
-      this.byIndex.set(index, { index, name, mac, up, type, below, addresses: [] });
+      this.byIndex.set(index, { index, name, mac, admin, up, type, below, addresses: [] });
       changed.add(name);
       return;
     }
-    if (known.name === name && known.mac === mac && known.up === up) return;
+    if (known.name === name && known.mac === mac && known.up === up && known.admin === admin) return;
     // One that was renamed is gone under its old name.
     changed.add(known.name).add(name);
-    Object.assign(known, { name, mac, up, type, below });
+    Object.assign(known, { name, mac, admin, up, type, below });
   }
 
   private address(news: AddressNews, changed: Set<string>): void {

@@ -18,7 +18,7 @@ const IFLA_MACVLAN_MODE = 1;
 /** MACVLAN_MODE_PRIVATE: siblings on the same interface do not hear each other. */
 const MACVLAN_PRIVATE = 1;
 const IFA = { address: 1, local: 2, cacheInfo: 6, flags: 8 } as const;
-export const AF = { inet: 2, inet6: 10 } as const;
+export const AF = { inet: 2, bridge: 7, inet6: 10 } as const;
 const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
 const IFF_LOWER_UP = 0x10000;
@@ -41,6 +41,7 @@ export type Request =
   | { readonly kind: "group-link"; readonly index: number; readonly group: number }
   | { readonly kind: "delete-group"; readonly group: number }
   | { readonly kind: "set-up"; readonly index: number; readonly up: boolean }
+  | { readonly kind: "set-mac"; readonly index: number; readonly mac: Uint8Array }
   | {
       readonly kind: "add-address" | "delete-address";
       readonly index: number;
@@ -50,6 +51,8 @@ export type Request =
       readonly length: number;
       /** IPv6: the kernel sends nothing from it unless it is told to (RFC 6724 §5, rule 3). */
       readonly deprecated?: boolean;
+      /** Refused with EEXIST where it is there already; else what is there is brought in line. */
+      readonly missing?: boolean;
     };
 
 export interface LinkNews {
@@ -195,6 +198,10 @@ export function encodeRequest(request: Request, sequence: number): Uint8Array {
         request.up ? IFF_UP : 0,
         IFF_UP,
       ).finish();
+    case "set-mac":
+      return linkHeader(header(RTM.newLink, FLAG.ack, sequence), request.index)
+        .attribute(IFLA.address, request.mac)
+        .finish();
     case "add-address":
     case "delete-address":
       return address(request, sequence);
@@ -215,7 +222,7 @@ function address(request: Extract<Request, { kind: "add-address" | "delete-addre
   const add = request.kind === "add-address";
   const { index, address: octets, length } = request;
   const v6 = octets.length === 16;
-  const flags = FLAG.ack | (add ? FLAG.create | FLAG.replace : 0);
+  const flags = FLAG.ack | (add ? FLAG.create | (request.missing === true ? FLAG.exclusive : FLAG.replace) : 0);
   const message = header(add ? RTM.newAddress : RTM.delAddress, flags, sequence);
   // struct ifaddrmsg: family, prefix length, flags, scope (universe), index.
   message
@@ -259,7 +266,9 @@ function decodeOne(view: DataView): News | undefined {
       return { kind: "overrun" };
     case RTM.newLink:
     case RTM.delLink:
-      return view.byteLength < 32 ? undefined : link(view, type === RTM.delLink);
+      // A bridge speaks of its ports in these types too: one that leaves it is not gone.
+      if (view.byteLength < 32 || view.getUint8(HEADER) === AF.bridge) return undefined;
+      return link(view, type === RTM.delLink);
     case RTM.newAddress:
     case RTM.delAddress:
       return view.byteLength < 24 ? undefined : addressNews(view, type === RTM.delAddress);

@@ -17,7 +17,7 @@ const BURST = 256;
 /** Larger frames than any interface's. */
 const LARGEST = 65_536;
 /** Of a device that went down, was deleted, or came too late: others tell what becomes of it. */
-const ABSENT = new Set(["ENETDOWN", "ENODEV", "ENXIO"]);
+export const ABSENT = new Set(["ENETDOWN", "ENODEV", "ENXIO"]);
 
 /** Frames that somebody wants from an interface. */
 export interface Wanted {
@@ -59,17 +59,22 @@ export class PacketSocket {
   ) {
     // Protocol 0: nothing arrives before the filter is in its place.
     this.fd = libc.socket(AF_PACKET, SOCK_RAW | SOCK_FLAGS, 0);
-    attach(libc, this.fd, filterOf(wanted));
-    libc.setsockopt(this.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, int(1));
-    for (const { groups } of wanted) {
-      for (const group of groups) libc.setsockopt(this.fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership(index, group));
+    try {
+      attach(libc, this.fd, filterOf(wanted));
+      libc.setsockopt(this.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, int(1));
+      for (const group of wanted.flatMap(({ groups }) => groups)) {
+        libc.setsockopt(this.fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership(index, group));
+      }
+      libc.bind(this.fd, linkLayer(index));
+    } catch (error) {
+      libc.close(this.fd);
+      throw error;
     }
     this.membership = new Membership(
       libc,
       index,
       wanted.flatMap(({ joins }) => joins ?? []),
     );
-    libc.bind(this.fd, linkLayer(index));
     this.watched = libc.watch(this.fd, (ok) => this.drain(ok));
   }
 

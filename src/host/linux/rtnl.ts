@@ -10,6 +10,9 @@ const RECEIVE_BUFFER = 1 << 21;
 /** A dump comes in pieces of up to 32 KiB. */
 const PIECE = 1 << 16;
 
+/** Messages that are taken in one go, before timers get their turn. */
+const BATCH = 4_096;
+
 /** No interface has such an index. */
 const NOWHERE = 0x7fff_fff0;
 const REHEARSALS = 20;
@@ -32,6 +35,8 @@ export class Rtnl {
   private readonly watched: Watched;
   private readonly buffer = new Uint8Array(PIECE);
   private sequence = 0;
+  /** How often events were lost because they were not taken in time. */
+  overruns = 0;
 
   /** @param heard is given what changes, and `overrun` when something was missed */
   constructor(
@@ -108,17 +113,21 @@ export class Rtnl {
     return found;
   }
 
+  /** All that is there is heard at once: whoever looks sees what is so now, and not what was done and undone meanwhile. */
   private drain(heard: (news: readonly News[]) => void): void {
-    for (;;) {
+    const all: News[] = [];
+    for (let count = 0; count < BATCH; count++) {
       try {
         const piece = this.libc.recv(this.hearing, this.buffer);
-        if (piece === undefined) return;
-        heard(decodeNews(piece));
+        if (piece === undefined) break;
+        all.push(...decodeNews(piece));
       } catch (error) {
         if (!(error instanceof CallFailed) || error.code !== "ENOBUFS") throw error;
-        heard([{ kind: "overrun" }]);
+        this.overruns++;
+        all.push({ kind: "overrun" });
       }
     }
+    if (all.length > 0) heard(all);
   }
 }
 

@@ -50,11 +50,12 @@ export class Sysctls {
     return undefined;
   }
 
-  release(path: SysctlPath): void {
+  /** @param now where the setting is found by now: an interface may have another name */
+  release(path: SysctlPath, now = path): void {
     const known = this.users.get(path);
     if (known === undefined || --known.count > 0) return;
     this.users.delete(path);
-    if (readSysctl(path) !== known.saved) writeSysctl(path, known.saved);
+    if (readSysctl(now) !== known.saved) writeSysctl(now, known.saved);
   }
 
   /** What would have to be put back now. */

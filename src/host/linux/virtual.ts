@@ -3,7 +3,7 @@
  * macvlan stands ready while another router is master: switched on, for that takes the kernel some 20 ms, but without an
  * address and without forwarding, so that it answers nobody and passes nothing on (RFC 9568 §6.4.2).
  */
-import { type Family, type Ip, ipBytes, macBytes, type Prefix } from "../../core/addr.ts";
+import { type Family, formatPrefix, type Ip, ipBytes, macBytes } from "../../core/addr.ts";
 import type { Change } from "../../core/machine.ts";
 import type { VirtualWish } from "../../node/host.ts";
 import { SHIELDED, type Shield } from "./firewall.ts";
@@ -12,11 +12,7 @@ import type { Datapath, LinuxHost, Undoing } from "./host.ts";
 import type { Request } from "./netlink.ts";
 import { Refused } from "./rtnl.ts";
 import { readSysctl, type Saved, Sysctls, writeSysctl } from "./sysctl.ts";
-
-/** The addresses that are given and taken away: an owner's stay on its interface, whatever becomes of the router. */
-function ours({ addresses, owned, mac }: VirtualWish): readonly Prefix[] {
-  return owned === true && mac === undefined ? [] : addresses;
-}
+import { address, type Complain, type Device, given, type Held, ours, Upkeep } from "./upkeep.ts";
 
 /** Linux takes 15 octets of a name. The index makes it one of its interface's; the family has routers of its own. */
 function deviceName({ vrid, family }: VirtualWish, index: number): string {
@@ -26,43 +22,29 @@ function deviceName({ vrid, family }: VirtualWish, index: number): string {
 /** Group of devices that are removed together; no other process has our number. */
 const DEVICES = 0x69000000 + process.pid;
 const EXISTS = 17;
-const GONE = new Set([2, 19, 99]); // ENOENT, ENODEV, EADDRNOTAVAIL
-
-interface Device {
-  readonly name: string;
-  readonly index: number;
-  /** Of the interface below. */
-  readonly below: number;
-  /** The rules of the firewall take it for one of a router with `accept: false`. */
-  shielded: boolean;
-}
-
-interface Held {
-  readonly key: string;
-  wish: VirtualWish;
-  device: Device | undefined;
-  /** Index and addresses that the kernel was given. */
-  on: { readonly index: number; readonly addresses: readonly Prefix[] } | undefined;
-  hushed: boolean;
-  /** Whether the interface below forwards, as it was when somebody last looked. */
-  forwards: boolean;
-  /** Nothing stays ready for it once its addresses are given up. */
-  forgotten: boolean;
-}
-
-/** What went wrong, for the log; the same is not said again until it was right. */
-export type Complain = (port: string, what: string) => void;
+const NO_DEVICE = 19;
+const GONE = new Set([2, NO_DEVICE, 99]); // ENOENT, ENODEV, EADDRNOTAVAIL
 
 export class VirtualAddresses implements Datapath {
   readonly type = "ip.virtual";
   private readonly held = new Map<string, Held>();
   private readonly sysctls = new Sysctls();
+  private readonly upkeep: Upkeep;
 
   constructor(
     private readonly host: LinuxHost,
     private readonly complain: Complain,
     private readonly shield: Shield,
-  ) {}
+  ) {
+    this.upkeep = new Upkeep(host, this.held, complain, {
+      take: (held) => this.take(held),
+      prepare: (held) => this.prepare(held.key, held.wish),
+      abandon: (held, device) => this.abandon(held, device),
+      indexOf: (device) => this.indexOf(device),
+      carryOut: (port, requests) => this.carryOut(port, requests),
+      changes: (port, request) => this.changes(port, request),
+    });
+  }
 
   apply(key: string, change: Change): void {
     const wish = change as VirtualWish;
@@ -120,15 +102,18 @@ export class VirtualAddresses implements Datapath {
   }
 
   private heldFor(key: string, wish: VirtualWish): Held {
-    const held = this.held.get(key) ?? {
-      key,
-      wish,
+    const known = this.held.get(key);
+    if (known !== undefined) return known;
+    const nothing = {
       device: undefined,
       on: undefined,
       hushed: false,
       forwards: false,
       forgotten: false,
+      quietUntil: 0,
+      doubled: false,
     };
+    const held: Held = { key, wish, ...nothing };
     this.held.set(key, held);
     return held;
   }
@@ -142,20 +127,22 @@ export class VirtualAddresses implements Datapath {
     return false;
   }
 
-  /** An interface has come, gone or changed: what should be there is put back. */
-  review(port: string): void {
-    const below = this.host.interfaces.named(port);
-    for (const held of this.held.values()) {
-      if (held.wish.port !== port) continue;
-      if (below === undefined || (held.device !== undefined && held.device.below !== below.index)) {
-        // The kernel has removed the macvlan with what it stood on.
-        held.device = undefined;
-        held.on = undefined;
-      }
-      if (below === undefined) continue;
-      if (held.wish.present) this.take(held);
-      else this.prepare(held.key, held.wish);
-    }
+  lose(name: string): readonly string[] {
+    return this.upkeep.lose(name);
+  }
+
+  review(name: string): readonly string[] {
+    return this.upkeep.review(name);
+  }
+
+  /** The device is no longer ours to use: it goes, if it is there, and so do the settings that it needed. */
+  private abandon(held: Held, device: Device): void {
+    const { port } = held.wish;
+    const { interfaces } = this.host;
+    const moved = interfaces.at(device.below)?.name ?? port;
+    for (const [path] of this.needs(held)) this.sysctls.release(path, path.replace(`/${port}/`, `/${moved}/`));
+    if (interfaces.at(device.index) !== undefined) this.carryOut(port, [{ kind: "delete-link", index: device.index }]);
+    held.device = undefined;
   }
 
   /** Takes everything away that was made. */
@@ -191,9 +178,7 @@ export class VirtualAddresses implements Datapath {
     const old = held.on?.index === index ? held.on.addresses : [];
     const requests: Request[] = [];
     const wanted = ours(wish);
-    // IPv6 would prefer the newest address for what the host itself sends; the answers to that are not accepted.
-    const deprecated = wish.family === "ipv6" && !wish.accept;
-    for (const one of wanted) requests.push({ ...address("add-address", index, one), deprecated });
+    for (const one of wanted) requests.push(given(wish, index, one));
     for (const one of old) {
       if (!wanted.some((other) => other.address === one.address && other.length === one.length)) {
         requests.push(address("delete-address", index, one));
@@ -303,10 +288,21 @@ export class VirtualAddresses implements Datapath {
     if (held.on !== undefined || wish.mac !== undefined) return;
     const there = this.host.interfaces.at(below)?.addresses ?? [];
     const left = ours(wish).filter((one) => there.some((other) => other.address === one.address));
-    this.carryOut(
-      wish.port,
-      left.map((one) => address("delete-address", below, one)),
-    );
+    const gone = left.filter((one) => this.changes(wish.port, address("delete-address", below, one)));
+    if (gone.length === 0) return;
+    this.upkeep.mention(held, `found ${gone.map(formatPrefix).join(" ")} on the interface, where it does not stay`);
+  }
+
+  /** @returns whether anything is other than before by it */
+  private changes(port: string, request: Request): boolean {
+    try {
+      this.host.rtnl.carryOut([request]);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (!harmless(error)) this.complain(port, error.message);
+      return false;
+    }
   }
 
   /** What is there already, or gone already, is as it should be. @returns whether all of it is */
@@ -316,19 +312,18 @@ export class VirtualAddresses implements Datapath {
       return true;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      const { request, errno } = error;
-      const removes = request.kind.startsWith("delete-") || request.kind === "group-link";
-      if ((removes && GONE.has(errno)) || (request.kind === "add-address" && errno === EXISTS)) return true;
+      if (harmless(error)) return true;
       this.complain(port, error.message);
       return false;
     }
   }
 }
 
-type AddressRequest = Extract<Request, { kind: "add-address" | "delete-address" }>;
-
-function address(kind: AddressRequest["kind"], index: number, { address: ip, length }: Prefix): AddressRequest {
-  return { kind, index, address: ipBytes(ip), length };
+/** It is as it should be already; or there is no such device any more, and the kernel's news will say so. */
+function harmless({ request, errno }: Refused): boolean {
+  const removes = request.kind.startsWith("delete-") || request.kind === "group-link";
+  if ((removes && GONE.has(errno)) || (request.kind === "add-address" && errno === EXISTS)) return true;
+  return "index" in request && errno === NO_DEVICE;
 }
 
 /** arp_ignore: answer for what is on the interface that was asked; for nothing. */

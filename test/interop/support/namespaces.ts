@@ -30,6 +30,11 @@ export function ipBatch(namespace: string, lines: readonly string[]): void {
   sh("ip", ["-n", namespace, "-batch", "-"], `${lines.join("\n")}\n`);
 }
 
+/** Of an interface. */
+export function indexOf(namespace: string, name: string): number {
+  return Number(/^\d+/.exec(sh("ip", ["-n", namespace, "-o", "link", "show", "dev", name]))?.[0]);
+}
+
 /** Settings under net, as "ipv4.conf.e0.arp_ignore". */
 export function sysctl(namespace: string, settings: Readonly<Record<string, string | number>>): void {
   const words = Object.entries(settings).map(([key, value]) => `net.${key}=${value}`);

@@ -28,7 +28,8 @@ export class Site {
     private readonly called: () => void,
   ) {}
 
-  static async open(): Promise<Site> {
+  /** @param heard whose frames are looked at */
+  static async open(heard: readonly Station[] = ["a", "b", "client"]): Promise<Site> {
     const id = ++count;
     const directory = mkdtempSync(join(tmpdir(), "hp-it-"));
     // FRR's daemons are no root.
@@ -57,7 +58,7 @@ export class Site {
     }
     // A Linux host passes over a second gratuitous ARP within a second; here takeovers follow one another faster.
     sysctl(namespaces.client, { [`ipv4.neigh.${INTERFACE}.locktime`]: 0, [`ipv6.neigh.${INTERFACE}.locktime`]: 0 });
-    const wire = await Wire.open(bridge, stations);
+    const wire = await Wire.open(bridge, heard);
     return new Site(namespaces, wire, directory, forget);
   }
 

@@ -23,8 +23,15 @@ export class Wire {
   private readonly heard: Seen[] = [];
   private readonly captures: Capture[];
 
-  private constructor(namespace: string, stations: readonly Station[]) {
-    this.captures = stations.map((station) => new Capture(namespace, station, (seen) => this.heard.push(seen)));
+  private constructor(
+    private readonly namespace: string,
+    stations: readonly Station[],
+  ) {
+    this.captures = stations.map((station) => this.listen(station));
+  }
+
+  private listen(station: Station): Capture {
+    return new Capture(this.namespace, station, (seen) => this.heard.push(seen));
   }
 
   /** Resolves when all ports are listened to. */
@@ -32,6 +39,13 @@ export class Wire {
     const wire = new Wire(namespace, stations);
     await until("tcpdump listens", () => wire.captures.every(({ ready }) => ready));
     return wire;
+  }
+
+  /** Listens to a port that has been made anew. */
+  async reopen(station: Station): Promise<void> {
+    const capture = this.listen(station);
+    this.captures.push(capture);
+    await until("tcpdump listens", () => capture.ready);
   }
 
   /** All frames in the order of their times. */

@@ -110,10 +110,29 @@ describe("start-up and shutdown", () => {
     expect(bench.addresses().wait(sec(1)).said()).toEqual(["initialize → backup startup"]);
   });
 
-  test("an owner that loses its address withdraws without an advert that nobody could answer", () => {
+  test("RFC 9568 §6.4.3 · a master that loses its address says priority 0 from the one that it had", () => {
     const bench = new Bench([given({ priority: 255 })]);
     bench.take();
-    expect(bench.addresses("eth0", []).said()).toEqual(["master → initialize no-address", "apply absent"]);
+    const from = (frame: Uint8Array) => [...frame.subarray(26, 30)];
+    const own = from(bench.lastAdvert().frame.bytes);
+    expect(bench.addresses("eth0", []).said()).toEqual(["advert 0", "master → initialize no-address", "apply absent"]);
+    expect(from(bench.lastAdvert().frame.bytes)).toEqual(own);
+  });
+});
+
+describe("addresses that somebody took away", () => {
+  test("are announced again by a master, and in a flood of that five times a second", () => {
+    const bench = new Bench([given(), given6()]).wait(sec(5));
+    bench.take();
+    expect(bench.restored().said()).toEqual(["garp 192.0.2.254"]);
+    bench.restored(10, "ipv6").take();
+    for (let i = 0; i < 100; i++) bench.restored().wait(ms(5));
+    const said = bench.wait(ms(200)).said();
+    expect(said.filter((line) => line.startsWith("garp"))).toHaveLength(3);
+  });
+
+  test("are no matter of a backup", () => {
+    expect(backup().restored().said()).toEqual([]);
   });
 });
 

@@ -1,0 +1,153 @@
+/** `hotpair run` in a namespace, followed by its log and asked by its socket: the thing under test. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { stringify } from "yaml";
+import { type Json, Link } from "../../../cli/control.ts";
+import type { RouterStatus } from "../../../protocols/vrrp/status.ts";
+import { end, onLeaving, until } from "./namespaces.ts";
+
+const HOTPAIR = fileURLToPath(new URL("hotpair.mjs", import.meta.url));
+
+export type Line = Json & { readonly type: string };
+
+export class Daemon {
+  /** Of the log on stdout, where it is JSON. */
+  readonly lines: Line[] = [];
+  stdout = "";
+  stderr = "";
+  code: number | null = null;
+  private over = false;
+  private link: Link | undefined;
+  private readonly child: ChildProcess;
+  private readonly directory = mkdtempSync(join(tmpdir(), "hp-it-"));
+  private readonly called: () => void;
+
+  private constructor(namespace: string, routers: readonly unknown[], json: boolean) {
+    const file = this.path("node.yaml");
+    writeFileSync(file, stringify({ node: "dut", vrrp: routers }));
+    const words = ["run", file, "--socket", this.path("socket"), ...(json ? ["--json"] : [])];
+    this.child = spawn("ip", ["netns", "exec", namespace, process.execPath, HOTPAIR, ...words], {
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, NO_COLOR: "1", INVOCATION_ID: undefined, JOURNAL_STREAM: undefined },
+    });
+    this.called = onLeaving(() => this.kill());
+    let rest = "";
+    this.child.stdout?.setEncoding("utf8").on("data", (part: string) => {
+      this.stdout += part;
+      const lines = (rest + part).split("\n");
+      rest = lines.pop() ?? "";
+      if (json) for (const line of lines) this.lines.push(JSON.parse(line) as Line);
+    });
+    this.child.stderr?.setEncoding("utf8").on("data", (part: string) => {
+      this.stderr += part;
+    });
+    this.child.once("exit", (code) => {
+      this.code = code;
+      this.over = true;
+    });
+  }
+
+  /** Resolves when it can be asked. */
+  static async start(namespace: string, routers: readonly unknown[], json = true): Promise<Daemon> {
+    const daemon = new Daemon(namespace, routers, json);
+    let tried = false;
+    await until("the daemon can be asked", () => {
+      if (!tried) {
+        tried = true;
+        Link.to(daemon.path("socket")).then(
+          (link) => {
+            daemon.link = link;
+          },
+          () => {
+            tried = false;
+          },
+        );
+      }
+      if (daemon.over) throw new Error(`it ended with ${daemon.code}: ${daemon.stderr}`);
+      return daemon.link !== undefined;
+    });
+    return daemon;
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  private path(name: string): string {
+    return join(this.directory, name);
+  }
+
+  private async ask(): Promise<{ readonly rows: readonly RouterStatus[]; readonly host: Json }> {
+    const { link } = this;
+    if (link === undefined) throw new Error("not started");
+    return (await link.ask("state")) as never;
+  }
+
+  /** By name. */
+  async routers(): Promise<Readonly<Record<string, RouterStatus>>> {
+    const { rows } = await this.ask();
+    return Object.fromEntries(rows.map((row) => [row.name, row]));
+  }
+
+  async host(): Promise<Json> {
+    return (await this.ask()).host;
+  }
+
+  /** Waits until it is so of the routers. */
+  async is(what: string, so: (routers: Readonly<Record<string, RouterStatus>>) => boolean): Promise<void> {
+    let found = false;
+    let asking = false;
+    await until(what, () => {
+      if (!asking) {
+        asking = true;
+        this.routers().then(
+          (routers) => {
+            found = so(routers);
+            asking = false;
+          },
+          () => {
+            // It has ended: then it will not be so any more.
+          },
+        );
+      }
+      return found;
+    });
+  }
+
+  /** Waits until all of them are in this state. */
+  all(state: string): Promise<void> {
+    return this.is(`all are ${state}`, (routers) => Object.values(routers).every((one) => one.state === state));
+  }
+
+  /** Changes of state of a router, "master: master-timeout", since the so-many-th line. */
+  changes(vrid: number, since = 0): readonly string[] {
+    const changes = this.lines.slice(since).filter((line) => line.type === "vrrp.state" && line["vrid"] === vrid);
+    return changes.map((line) => `${line["to"]}: ${line["reason"]}`);
+  }
+
+  async says(pattern: RegExp): Promise<void> {
+    await until(`it says ${pattern}`, () => pattern.test(this.stderr));
+  }
+
+  /** SIGTERM. @returns when it is gone, with its guardian's work done */
+  async stop(): Promise<void> {
+    end(this.pid, "SIGTERM");
+    await until("the daemon ends", () => this.over);
+  }
+
+  async close(): Promise<void> {
+    this.link?.close();
+    if (!this.over) this.kill();
+    await until("the daemon is gone", () => this.over);
+    rmSync(this.directory, { recursive: true, force: true });
+    this.called();
+  }
+
+  private kill(): void {
+    if (this.pid !== 0) end(-this.pid, "SIGKILL");
+  }
+}
