@@ -153,26 +153,27 @@ const LOAD_WORD = 0x20; // BPF_LD | BPF_W | BPF_ABS
 const LOAD_HALF = 0x28; // BPF_LD | BPF_H | BPF_ABS
 const LOAD_BYTE = 0x30; // BPF_LD | BPF_B | BPF_ABS
 const JUMP_EQUAL = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-const AND = 0x54; // BPF_ALU | BPF_AND | BPF_K
+const JUMP_ANY = 0x45; // BPF_JMP | BPF_JSET | BPF_K: any of these bits
 const RETURN = 0x06; // BPF_RET | BPF_K
-/** SKF_AD_OFF + SKF_AD_VLAN_TAG, + SKF_AD_VLAN_TAG_PRESENT: the kernel has taken the tag out of the octets. */
+/** SKF_AD_OFF + SKF_AD_VLAN_TAG: the kernel takes the tag off before a packet socket sees the frame; 0 where there was none. */
 const VLAN_TAG = 0xfffff02c;
-const VLAN_TAG_PRESENT = 0xfffff030;
-const VID = 0x0fff;
+const VLAN_ID = 0x0fff;
 const ETHERTYPE_IPV4 = 0x0800;
 
 interface Instruction {
   readonly code: number;
   readonly k: number;
-  /** Instructions that are skipped when the comparison holds. */
-  readonly when?: number;
-  /** Instructions that are skipped when it fails. */
+  /** Instructions that are skipped when the comparison fails. */
   readonly otherwise?: number;
 }
 
 /** What is wanted passes whole, all else is dropped; so is what another VLAN's interface is for. VLAN 0 is none (IEEE 802.1Q). */
 export function filterOf(wanted: readonly Wanted[]): readonly Instruction[] {
-  const program: Instruction[] = [];
+  const program: Instruction[] = [
+    { code: LOAD_WORD, k: VLAN_TAG },
+    { code: JUMP_ANY, k: VLAN_ID, otherwise: 1 },
+    { code: RETURN, k: 0 },
+  ];
   for (const { ethertype, protocol } of wanted) {
     program.push({ code: LOAD_HALF, k: 12 });
     if (protocol === undefined) {
@@ -186,23 +187,16 @@ export function filterOf(wanted: readonly Wanted[]): readonly Instruction[] {
     program.push({ code: RETURN, k: LARGEST });
   }
   program.push({ code: RETURN, k: 0 });
-  return [
-    { code: LOAD_WORD, k: VLAN_TAG_PRESENT },
-    { code: JUMP_EQUAL, k: 0, when: 3 },
-    { code: LOAD_WORD, k: VLAN_TAG },
-    { code: AND, k: VID },
-    { code: JUMP_EQUAL, k: 0, otherwise: program.length - 1 },
-    ...program,
-  ];
+  return program;
 }
 
 /** struct sock_fprog with its struct sock_filter[]: the kernel copies it at once, but reads it by its address. */
 function attach(libc: Libc, fd: number, program: readonly Instruction[]): void {
   const { bytes, address } = libc.pinned(8 * program.length);
   const view = new DataView(bytes.buffer, bytes.byteOffset);
-  for (const [i, { code, k, when, otherwise }] of program.entries()) {
+  for (const [i, { code, k, otherwise }] of program.entries()) {
     view.setUint16(8 * i, code, true);
-    view.setUint8(8 * i + 2, when ?? 0);
+    view.setUint8(8 * i + 2, 0);
     view.setUint8(8 * i + 3, otherwise ?? 0);
     view.setUint32(8 * i + 4, k, true);
   }
