@@ -29,8 +29,10 @@ import {
   aimDownTimer,
   catchUp,
   downInterval,
+  lookForStall,
   refresh,
   roundToMicrosecond,
+  sayStalled,
   setDownTimer,
   setPreemption,
   setRare,
@@ -266,6 +268,7 @@ export function hearAdvert(turn: Turn, router: Router, priority: number, interva
 
 function hearAsBackup(turn: Turn, router: Router, priority: number, interval: Duration): boolean {
   const { now } = turn;
+  lookForStall(turn, router, router.downAt);
   if (priority === 0) {
     // §6.4.2: the interval of a release is not learned.
     setDownTimer(router, now, "priority-zero");
@@ -317,7 +320,9 @@ function hearAsMaster(turn: Turn, router: Router, priority: number, interval: Du
 /** Sees to everything of this router that is due. */
 export function timers(turn: Turn, router: Router): void {
   const { now } = turn;
+  const { downAt } = router;
   catchUp(router);
+  if (router.downAt !== downAt) lookForStall(turn, router, downAt);
   if (router.adverAt <= now) adverTimer(turn, router);
   if (router.rareAt <= now) rareTimers(turn, router);
   if (router.downAt <= now) {
@@ -359,12 +364,6 @@ function downTimer(turn: Turn, router: Router): void {
   router.downAt = NEVER;
   const preempts = router.downReason === "master-timeout" && router.lowerHeard >= router.downFrom;
   wantMaster(turn, router, router.wants ?? (preempts ? "preempt" : router.downReason));
-}
-
-function sayStalled(turn: Turn, router: Router, late: number): void {
-  const { interface: name, vrid, family } = router.config;
-  const event = { type: "vrrp.stalled", interface: name, vrid, family, late: late / 1_000_000 } as const;
-  put(turn, { kind: "event", event });
 }
 
 /** The effective priority changes while it runs: timers are shifted, and a master says it at once. */

@@ -1,7 +1,7 @@
 /** The timers of one virtual router, as data, and what adverts that only repeat the last one do to them. */
 import { type Duration, type Instant, NEVER, us } from "../../src/core/time.ts";
 import { hurry } from "./deadlines.ts";
-import type { Remembered, Router, Turn } from "./state.ts";
+import { put, type Remembered, type Router, type Turn } from "./state.ts";
 
 /** Intervals of silence after which adverts are not lost but were not sent. */
 const BREAK = 5;
@@ -108,4 +108,16 @@ export function stopTimers(router: Router): void {
   router.preempting = false;
   router.listening = false;
   router.wants = undefined;
+}
+
+/** A backup's down timer was overdue, but adverts that had come meanwhile were read before it. @param downAt before them */
+export function lookForStall(turn: Turn, router: Router, downAt: Instant): void {
+  const late = turn.now - downAt;
+  if (late > router.masterInterval / 2) sayStalled(turn, router, late);
+}
+
+export function sayStalled(turn: Turn, router: Router, late: number): void {
+  const { interface: name, vrid, family } = router.config;
+  const event = { type: "vrrp.stalled", interface: name, vrid, family, late: late / 1_000_000 } as const;
+  put(turn, { kind: "event", event });
 }

@@ -129,6 +129,11 @@ export class Daemon {
     return changes.map((line) => `${line["to"]}: ${line["reason"]}`);
   }
 
+  /** Another content of its file. */
+  rewrite(text: string): void {
+    writeFileSync(this.path("node.yaml"), text);
+  }
+
   async says(pattern: RegExp): Promise<void> {
     await until(`it says ${pattern}`, () => pattern.test(this.stderr));
   }

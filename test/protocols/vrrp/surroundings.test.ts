@@ -129,6 +129,20 @@ describe("97 · a process that was not run in time", () => {
     expect(bench.router().state).toBe("backup");
   });
 
+  test.each([
+    ["the same", 200],
+    ["another", 201],
+  ])(
+    "a backup that reads %s advert of its master before it looks at its timer says so too, once",
+    (_what, priority) => {
+      const bench = new Bench([given()]).hear(200).stall(sec(10));
+      bench.take();
+      bench.hear(priority).wait(us(0)).hear(priority).wait(sec(1));
+      expect(bench.said()).toEqual(["stalled 6.390625"]);
+      expect(bench.hearEach(sec(1), 9, priority).said()).toEqual([]);
+    },
+  );
+
   test("a backup whose master is really gone takes over after that interval", () => {
     const bench = new Bench([given()]).hear(200).stall(sec(10)).wait(ms(999));
     expect(bench.router().state).toBe("backup");
