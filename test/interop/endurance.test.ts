@@ -77,14 +77,13 @@ describe.skipIf(missing !== undefined)(`what a router bears${skipped}`, { concur
       await daemon.all("master");
       const since = now();
       const losing = adverts(99);
-      for (let sent = 0; sent < 1_000; sent += 10) {
-        const due = since + sent * 1_000;
+      const heard = async () => Object.values(await daemon.routers()).map(({ counters }) => counters.advertsReceived);
+      // Ten each ten milliseconds; a time that this process was not run in is not made up for.
+      for (let round = 0; round % 20 !== 0 || Math.min(...(await heard())) < 1_000; round++) {
+        const from = now();
         for (let i = 0; i < 10; i++) for (const frame of losing) injector.send(frame);
-        await until("its time has come", () => now() >= due);
+        await until("its time has come", () => now() - from >= 10_000);
       }
-      await daemon.is("it has heard them", (rows) =>
-        Object.values(rows).every(({ counters }) => counters.advertsReceived > 900),
-      );
       await site.wire.rounds("a", 6);
       const seconds = (now() - since) / 1e6;
       for (const row of Object.values(await daemon.routers())) {
