@@ -67,11 +67,17 @@ function longestGap(site: Site, family: string, since: number): number {
   return Math.max(...times.slice(1).map(({ at }, i) => at - (times[i]?.at ?? at)));
 }
 
+function saysStalled({ lines }: Daemon): Promise<void> {
+  return until("it says that it stood still", () =>
+    lines.some(({ type, late }) => type === "vrrp.stalled" && Number(late) > 0.3),
+  );
+}
+
 function transitions(daemon: Daemon): Promise<readonly number[]> {
   return daemon.routers().then((rows) => Object.values(rows).map(({ counters }) => counters.masterTransitions));
 }
 
-describe.skipIf(missing !== undefined)(`what a router bears${skipped}`, { concurrent: true }, () => {
+describe.skipIf(missing !== undefined)(`what a router bears${skipped}`, () => {
   test("54 · a flood of a thousand losing adverts a second is answered a hundred times at most, and delays none", () =>
     scene(async ({ site, daemon, injector }) => {
       await daemon.all("master");
@@ -97,18 +103,17 @@ describe.skipIf(missing !== undefined)(`what a router bears${skipped}`, { concur
 
   test("97 · a backup that was stopped for longer than its down interval listens before it asserts, and says so", () =>
     scene(async ({ site, daemon, injector }) => {
-      injector.each(INTERVAL / 4, adverts(200));
+      // Of an interval in which a busy machine runs this process, too: the down timer is that of the master heard.
+      injector.each(INTERVAL / 4, adverts(200, 500));
       await daemon.is("backup of the better one", (rows) =>
         Object.values(rows).every(({ master }) => master?.priority === 200),
       );
       const before = await transitions(daemon);
       const since = now();
       end(daemon.pid, "SIGSTOP");
-      await until("it was stopped for long", () => now() - since > 2 * DOWN);
+      await until("it was stopped for long", () => now() - since > 5 * DOWN);
       end(daemon.pid, "SIGCONT");
-      await until("it says so", () =>
-        daemon.lines.some(({ type, late }) => type === "vrrp.stalled" && Number(late) > 0.3),
-      );
+      await saysStalled(daemon);
       const heard = async () => Object.values(await daemon.routers()).map(({ counters }) => counters.advertsReceived);
       const [first = 0] = await heard();
       await daemon.is("it goes on listening", (rows) =>
@@ -131,9 +136,7 @@ describe.skipIf(missing !== undefined)(`what a router bears${skipped}`, { concur
       await daemon.all("backup");
       // One each, if its timer was looked at before what it had not heard yet.
       expect(site.wire.adverts("a").filter(({ at }) => at >= from).length).toBeLessThanOrEqual(2);
-      await until("it says so", () =>
-        daemon.lines.some(({ type, late }) => type === "vrrp.stalled" && Number(late) > 0.3),
-      );
+      await saysStalled(daemon);
     }));
 
   test("97 · a master that was stopped and finds nobody in its place says so and announces itself afresh", () =>
@@ -144,7 +147,7 @@ describe.skipIf(missing !== undefined)(`what a router bears${skipped}`, { concur
       await until("it was stopped for long", () => now() - since > 2 * DOWN);
       end(daemon.pid, "SIGCONT");
       await site.wire.first("it announces itself", ({ facts }) => facts.kind === "announcement", since);
-      expect(daemon.lines.some(({ type, late }) => type === "vrrp.stalled" && Number(late) > 0.3)).toBe(true);
+      await saysStalled(daemon);
       expect(await transitions(daemon)).toEqual([1, 1]);
     }));
 

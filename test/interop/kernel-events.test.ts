@@ -127,6 +127,21 @@ class Case {
     return this.site.wire.first(`${address} is announced`, so, since);
   }
 
+  /** These were the changes of state since that line. */
+  async went(routers: readonly Router[], since: number, changes: readonly string[]): Promise<void> {
+    for (const { vrid } of routers) {
+      await until("it is in the log", () => this.daemon.changes(vrid, since).length >= changes.length);
+      expect(this.daemon.changes(vrid, since)).toEqual(changes);
+    }
+  }
+
+  /** So many lines say so. */
+  async said(pattern: RegExp, times: number): Promise<void> {
+    const count = () => this.daemon.stderr.match(pattern)?.length ?? 0;
+    await until(`it says ${pattern}`, () => count() >= times);
+    expect(count(), String(pattern)).toBe(times);
+  }
+
   /** No state was left since that line. */
   steady(since: number): void {
     for (const { vrid } of this.routers) expect(this.daemon.changes(vrid, since)).toEqual([]);
@@ -166,7 +181,7 @@ describe.skipIf(missing !== undefined)(`on interfaces that others change${skippe
         await one.announced(router, from);
       }
       one.steady(since);
-      expect(daemon.stderr.match(/somebody took \S+ away, which is put back/g)).toHaveLength(ROUTERS.length);
+      await one.said(/somebody took \S+ away, which is put back/g, ROUTERS.length);
     }));
 
   test("a master's devices that somebody deletes, switches off, renames or gives another MAC are put right; no failover", () =>
@@ -196,7 +211,7 @@ describe.skipIf(missing !== undefined)(`on interfaces that others change${skippe
             () => one.has(router) && show(name).includes(mac),
           );
         }
-        expect(daemon.stderr.split(`somebody ${word} `), word).toHaveLength(1 + devices.length);
+        await one.said(new RegExp(`somebody ${word} `, "g"), devices.length);
         // What happens within a second of it is put right, and not said.
         await until("it can be said again", () => now() - from > 1_100_000);
       }
@@ -251,14 +266,13 @@ describe.skipIf(missing !== undefined)(`on interfaces that others change${skippe
       one.ip("link set e0 down");
       await daemon.all("fault");
       // It has taken the link-local address along: that is no other reason.
-      for (const { vrid } of ROUTERS) expect(daemon.changes(vrid, since)).toEqual(["fault: interface-down"]);
+      await one.went(ROUTERS, since, ["fault: interface-down"]);
       for (const router of ROUTERS) expect(one.has(router)).toBe(false);
       since = daemon.lines.length;
       const from = now();
       one.ip("link set e0 up", `address replace ${ownAddress("a", "ipv6", "link")}/64 dev e0 nodad`);
       await daemon.all("master");
-      for (const { vrid } of FOUR)
-        expect(daemon.changes(vrid, since)).toEqual(["backup: interface-up", "master: master-timeout"]);
+      await one.went(FOUR, since, ["backup: interface-up", "master: master-timeout"]);
       for (const router of ROUTERS) expect(one.has(router)).toBe(true);
       const first = site.wire.adverts("a").find(({ at }) => at > from);
       expect((first?.at ?? 0) - from).toBeGreaterThan(3 * INTERVAL * 1_000);
@@ -271,11 +285,11 @@ describe.skipIf(missing !== undefined)(`on interfaces that others change${skippe
       let since = daemon.lines.length;
       ipBatch(site.namespaces.bridge, ["link set dev a down"]);
       await daemon.all("fault");
-      for (const { vrid } of ROUTERS) expect(daemon.changes(vrid, since)).toEqual(["fault: interface-down"]);
+      await one.went(ROUTERS, since, ["fault: interface-down"]);
       since = daemon.lines.length;
       ipBatch(site.namespaces.bridge, ["link set dev a up"]);
       await daemon.all("backup");
-      for (const { vrid } of ROUTERS) expect(daemon.changes(vrid, since)).toEqual(["backup: interface-up"]);
+      await one.went(ROUTERS, since, ["backup: interface-up"]);
     }));
 
   test("an interface that is deleted is a fault; one that comes under its name is taken, with everything that it needs", () =>
@@ -285,7 +299,7 @@ describe.skipIf(missing !== undefined)(`on interfaces that others change${skippe
       const since = daemon.lines.length;
       one.ip("link del e0");
       await daemon.is("all are out", (rows) => Object.values(rows).every(({ state }) => state !== "master"));
-      for (const { vrid } of ROUTERS) expect(daemon.changes(vrid, since)).toEqual(["fault: interface-down"]);
+      await one.went(ROUTERS, since, ["fault: interface-down"]);
       const from = now();
       await plugIn(site);
       await daemon.all("master");
@@ -328,7 +342,7 @@ describe.skipIf(missing !== undefined)(`on interfaces that others change${skippe
       let since = daemon.lines.length;
       one.ip("link set e0 down", "link set e0 name e7", "link set e7 up");
       await daemon.is("all are out", (rows) => Object.values(rows).every(({ state }) => state !== "master"));
-      for (const { vrid } of FOUR) expect(daemon.changes(vrid, since)).toEqual(["fault: interface-down"]);
+      await one.went(FOUR, since, ["fault: interface-down"]);
       await until("nothing of it is left", () => {
         const there = sh("ip", ["-n", one.namespace, "-o", "address"]);
         return !ROUTERS.some((router) => there.includes(` ${addressOf(router)} `)) && !there.includes("vr4");
@@ -391,13 +405,12 @@ describe.skipIf(missing !== undefined)(`on interfaces that others change${skippe
       await daemon.is("they wait for an address", (rows) =>
         FOUR.every(({ name }) => rows[name]?.state === "initialize"),
       );
-      for (const { vrid } of FOUR) expect(daemon.changes(vrid, since)).toEqual(["initialize: no-address"]);
+      await one.went(FOUR, since, ["initialize: no-address"]);
       for (const router of FOUR) await until("it is off", () => !one.has(router));
       since = daemon.lines.length;
       one.ip(`address add ${own}/24 dev e0`);
       await daemon.all("master");
-      for (const { vrid } of FOUR)
-        expect(daemon.changes(vrid, since)).toEqual(["backup: address-added", "master: master-timeout"]);
+      await one.went(FOUR, since, ["backup: address-added", "master: master-timeout"]);
       since = daemon.lines.length;
       from = now();
       // The kernel takes the other addresses of a network along with its primary one, our plain one among them.

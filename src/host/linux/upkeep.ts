@@ -126,9 +126,7 @@ export class Upkeep {
     const there = this.host.interfaces.at(on.index)?.addresses ?? [];
     const suspects = on.addresses.filter((one) => !there.some((other) => same(one, other)));
     // What was given a moment ago is not in the news yet: the kernel knows.
-    return suspects.filter((one) =>
-      this.works.changes(wish.port, { ...given(wish, on.index, one), missing: true }),
-    );
+    return suspects.filter((one) => this.works.changes(wish.port, { ...given(wish, on.index, one), missing: true }));
   }
 
   /** Brings a device of ours in line. @returns what was wrong with it, in words */

@@ -25,7 +25,11 @@ export class Daemon {
   private readonly directory = mkdtempSync(join(tmpdir(), "hp-it-"));
   private readonly called: () => void;
 
-  private constructor(namespace: string, routers: readonly unknown[], json: boolean) {
+  private constructor(
+    namespace: string,
+    routers: readonly unknown[],
+    private readonly json: boolean,
+  ) {
     const file = this.path("node.yaml");
     writeFileSync(file, stringify({ node: "dut", vrrp: routers }));
     const words = ["run", file, "--socket", this.path("socket"), ...(json ? ["--json"] : [])];
@@ -106,7 +110,7 @@ export class Daemon {
         asking = true;
         this.routers().then(
           (routers) => {
-            found = so(routers);
+            found = so(routers) && this.logged(routers);
             asking = false;
           },
           () => {
@@ -115,6 +119,17 @@ export class Daemon {
         );
       }
       return found;
+    });
+  }
+
+  /** The log is read as another stream than answers are: it may be behind them. */
+  private logged(routers: Readonly<Record<string, RouterStatus>>): boolean {
+    if (!this.json) return true;
+    return Object.values(routers).every(({ vrid, family, state }) => {
+      const last = this.lines.findLast(({ type, ...line }) => {
+        return type === "vrrp.state" && line["vrid"] === vrid && line["family"] === family;
+      });
+      return (last?.["to"] ?? "initialize") === state;
     });
   }
 
