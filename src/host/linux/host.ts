@@ -210,10 +210,8 @@ export class LinuxHost implements Host {
     const key = this.keeping.keyOf(change);
     if (datapath === undefined || key === undefined) return;
     datapath.apply(key, change);
-    // The guard has known since `prepare` what to take back. What it is to say is told when the network has been.
-    setImmediate(() => {
-      if (!this.closed) this.keeping.refresh(key);
-    });
+    // The guard has known since `prepare` what to take back.
+    this.keeping.refreshSoon(key);
   }
 
   wake(_node: Node, at: Instant): void {
@@ -243,6 +241,7 @@ export class LinuxHost implements Host {
   close(): void {
     this.closed = true;
     clearInterval(this.reviews);
+    this.keeping.close();
     for (const datapath of this.datapaths) datapath.close();
     for (const { socket } of this.attached.values()) socket?.close();
     this.stack?.close();
@@ -307,7 +306,7 @@ export class LinuxHost implements Host {
     for (const datapath of this.datapaths) {
       for (const name of names) for (const key of datapath.review(name)) other.add(key);
     }
-    for (const key of other) this.keeping.refresh(key);
+    for (const key of other) this.keeping.refreshSoon(key);
   }
 
   // --- wires ---

@@ -5,8 +5,8 @@
  */
 import { openCap } from "./io-cap.ts";
 import { openRawSocket } from "./io-raw-socket.ts";
-import type { Libc } from "./libc.ts";
-import { type PacketCounts, PacketSocket, type Wanted } from "./packet.ts";
+import { CallFailed, type Libc } from "./libc.ts";
+import { ABSENT, type PacketCounts, PacketSocket, type Wanted } from "./packet.ts";
 
 export const IO_NAMES = ["koffi", "cap", "raw-socket"] as const;
 export type IoName = (typeof IO_NAMES)[number];
@@ -44,13 +44,22 @@ export type IoResult = { readonly ok: true; readonly io: Io } | { readonly ok: f
 /** `message`: what is missing and what to do about it. */
 export function openIo(name: IoName, libc: Libc): IoResult {
   switch (name) {
-    case "koffi": {
-      const open: Io["open"] = ({ index }, wanted, heard) => new PacketSocket(libc, index, wanted, heard);
-      return { ok: true, io: { whileUp: false, open } };
-    }
+    case "koffi":
+      return { ok: true, io: { whileUp: false, open: packetSocketIo(libc) } };
     case "cap":
       return openCap(libc);
     case "raw-socket":
       return openRawSocket(libc);
   }
+}
+
+function packetSocketIo(libc: Libc): Io["open"] {
+  return ({ index }, wanted, heard) => {
+    try {
+      return new PacketSocket(libc, index, wanted, heard);
+    } catch (error) {
+      if (!(error instanceof CallFailed) || !ABSENT.has(error.code)) throw error;
+      return undefined;
+    }
+  };
 }

@@ -13,6 +13,8 @@ export type Guard = (key: string, holding: Holding | undefined) => void;
 export class Keeping {
   /** The farewells that the guard was told last. */
   private readonly told = new Map<string, Farewell | undefined>();
+  private readonly waiting = new Set<string>();
+  private closed = false;
 
   constructor(
     private readonly host: LinuxHost,
@@ -28,7 +30,29 @@ export class Keeping {
   }
 
   refresh(key: string): void {
-    const farewell = this.farewells().get(key);
+    this.tell(key, this.farewells().get(key));
+  }
+
+  /** When the network has been told. Whoever takes over for hundreds at once looks once for all of them. */
+  refreshSoon(key: string): void {
+    if (this.waiting.size === 0) setImmediate(() => this.flush());
+    this.waiting.add(key);
+  }
+
+  /** Nothing more is told. */
+  close(): void {
+    this.closed = true;
+  }
+
+  private flush(): void {
+    const keys = [...this.waiting];
+    this.waiting.clear();
+    if (this.closed) return;
+    const farewells = this.farewells();
+    for (const key of keys) this.tell(key, farewells.get(key));
+  }
+
+  private tell(key: string, farewell: Farewell | undefined): void {
     this.told.set(key, farewell);
     this.guard(key, this.holding(key, farewell));
   }
@@ -37,7 +61,7 @@ export class Keeping {
   review(): void {
     const farewells = this.farewells();
     for (const datapath of this.datapaths) {
-      for (const key of datapath.keys()) if (farewells.get(key) !== this.told.get(key)) this.refresh(key);
+      for (const key of datapath.keys()) if (farewells.get(key) !== this.told.get(key)) this.tell(key, farewells.get(key));
     }
   }
 

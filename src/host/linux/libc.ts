@@ -174,7 +174,16 @@ function bindings(koffi: Koffi): Libc {
       return { bytes: new Uint8Array(koffi.view(pointer, size)), address: koffi.address(pointer) };
     },
     watch: (fd, heard) => {
-      const call = (status: number) => heard(status >= 0);
+      const call = (status: number) => {
+        try {
+          heard(status >= 0);
+        } catch (error) {
+          // koffi would keep it for the next call into it, which may be from within the collector of garbage.
+          setImmediate(() => {
+            throw error;
+          });
+        }
+      };
       const handle = koffi.node.poll(fd, { readable: true }, call);
       return {
         restart: () => {

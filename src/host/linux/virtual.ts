@@ -244,7 +244,10 @@ export class VirtualAddresses implements Datapath {
     if (!this.carryOut(wish.port, requests)) return undefined;
     const index = this.indexOf(name);
     if (index === undefined) {
-      this.complain(wish.port, `the kernel has no ${name}, which it was told to make`);
+      // An interface that has gone meanwhile is no riddle.
+      if (this.indexOf(wish.port) !== undefined) {
+        this.complain(wish.port, `the kernel has no ${name}, which it was told to make`);
+      }
       return undefined;
     }
     held.device = { name, index, below, shielded: false };
@@ -323,7 +326,7 @@ export class VirtualAddresses implements Datapath {
 function harmless({ request, errno }: Refused): boolean {
   const removes = request.kind.startsWith("delete-") || request.kind === "group-link";
   if ((removes && GONE.has(errno)) || (request.kind === "add-address" && errno === EXISTS)) return true;
-  return "index" in request && errno === NO_DEVICE;
+  return ("index" in request || "on" in request) && errno === NO_DEVICE;
 }
 
 /** arp_ignore: answer for what is on the interface that was asked; for nothing. */
