@@ -26,7 +26,13 @@ export interface HostState {
     readonly sent: number;
     readonly refused: Readonly<Record<string, number>>;
   }[];
-  readonly alarm: { readonly count: number; readonly last: number; readonly worst: number; readonly mean: number };
+  readonly alarm: {
+    readonly count: number;
+    readonly last: number;
+    readonly worst: number;
+    readonly mean: number;
+    readonly beyond: number;
+  };
   readonly drops: Readonly<Record<string, number>>;
 }
 
@@ -111,7 +117,8 @@ function hostLines({ interfaces, alarm, drops }: HostState): readonly Line[] {
   const dropped = Object.entries(drops).map(([reason, count]) => `${reason} ${count}`);
   if (dropped.length > 0) lines.push({ text: `frames that went nowhere: ${dropped.join(", ")}`, style: "bad" });
   const late = `${milliseconds(alarm.last)} last, ${milliseconds(alarm.mean)} mean, ${milliseconds(alarm.worst)} worst`;
-  lines.push({ text: `timers late by: ${late} (of ${alarm.count})`, style: "row" });
+  const beyond = alarm.beyond === 0 ? "" : `, ${alarm.beyond} by more than the shortest interval`;
+  lines.push({ text: `timers late by: ${late} (of ${alarm.count}${beyond})`, style: beyond === "" ? "row" : "bad" });
   return lines;
 }
 

@@ -12,6 +12,7 @@ import { type Guard, wishesOf } from "../../src/host/linux/keeping.ts";
 import { CallFailed, openLibc } from "../../src/host/linux/libc.ts";
 import { watchTable } from "../../src/host/linux/nftables.ts";
 import { notifier } from "../../src/host/linux/notify.ts";
+import { Punctuality } from "../../src/host/linux/punctuality.ts";
 import { VirtualAddresses } from "../../src/host/linux/virtual.ts";
 import type { VirtualWish } from "../../src/node/host.ts";
 import { compileNodeFile } from "../../src/node/node-file.ts";
@@ -86,7 +87,11 @@ async function run(file: string, { socket, json = false, io: backend }: Options)
             new VirtualAddresses(host, (port, what) => grave(`${port}: ${what}`), firewall),
           ],
           guard,
-          parts: (made: Daemon) => [firewall, surroundings(made, log, grave)],
+          parts: (made: Daemon) => [
+            firewall,
+            surroundings(made, log, grave),
+            new Punctuality({ protocols, lateness: made.host.alarm.lateness, tell: journal.tell }),
+          ],
           file: file === "-" ? undefined : resolve(file),
           load: (path) => load(path, backend),
           socket: socket ?? join(SOCKETS, `${config.node}.sock`),

@@ -14,7 +14,7 @@ import { invariants } from "./invariants.ts";
 import { vrrp } from "./machine.ts";
 import { vrrpObserver } from "./observer.ts";
 import { describeObserved } from "./observer-view.ts";
-import { status } from "./status.ts";
+import { status, urgency } from "./status.ts";
 import { describe } from "./view.ts";
 
 export const protocol: Protocol<VrrpConfig> = {
@@ -31,6 +31,7 @@ export const protocol: Protocol<VrrpConfig> = {
   describe: (event) => describeObserved(event) ?? describe(event),
   invariants,
   holds: kernel,
+  urgency,
   status,
   changes,
   listens: [

@@ -1,9 +1,10 @@
 /** What an operator sees of running virtual routers: one row each, and the row in words. */
 import { formatPrefix } from "../../src/core/addr.ts";
 import { formatDuration, type Instant, since, toSeconds, us } from "../../src/core/time.ts";
-import type { Status, StatusRow } from "../../src/node/protocol.ts";
+import type { Status, StatusRow, Urgency } from "../../src/node/protocol.ts";
 import { authenticationWords } from "./authentication.ts";
 import { OWNER } from "./codec.ts";
+import type { VrrpConfig } from "./config.ts";
 import type { Tracked } from "./config-surroundings.ts";
 import type { Standing } from "./events.ts";
 import type { Counters, Peer, Router, VrrpState } from "./state.ts";
@@ -91,6 +92,14 @@ export const status: Status = {
   cells: (row) => cells(row as RouterStatus),
   details: (row) => details(row as RouterStatus),
 };
+
+/** Backups wait for three intervals (RFC 9568 §6.1): who is late by one has one lost advert left. */
+export function urgency(config: VrrpConfig): Urgency | undefined {
+  const [first, ...others] = config;
+  if (first === undefined) return undefined;
+  const { interval, name } = others.reduce((least, one) => (one.interval < least.interval ? one : least), first);
+  return { name: `${name} (each ${formatDuration(interval)})`, within: interval };
+}
 
 function rowOf(vrrp: VrrpState, router: Router, now: Instant): RouterStatus {
   catchUp(router);

@@ -145,6 +145,14 @@ export interface Kernel<Config = never> {
   readonly farewells: (state: never) => readonly Farewell[];
 }
 
+/** What a node runs that bears the least delay. */
+export interface Urgency {
+  /** As people call it. */
+  readonly name: string;
+  /** By how much its timers may be late, again and again, before a peer may take it for dead. */
+  readonly within: Duration;
+}
+
 export interface Protocol<Config = never> {
   /** The folder's name; machines and commands are addressed by it. */
   readonly name: string;
@@ -165,6 +173,7 @@ export interface Protocol<Config = never> {
   readonly kernel?: boolean;
   readonly listens?: readonly Listening[];
   readonly holds?: Kernel<Config>;
+  readonly urgency?: (config: Config) => Urgency | undefined;
   /** The machines that watch a port and never send: what a capture says of this protocol. */
   readonly observe?: (port: string, env: Env) => readonly Mounted[];
   /** What a lab may expect of it; addressed by `name`. */

@@ -30,7 +30,7 @@ function text(bench: Bench, host: Partial<State["host"]> = {}): readonly string[
         { interface: "eth1", up: false, received: 0, dropped: 1, sent: 2, refused: { ENOBUFS: 3 } },
         { interface: "eth2", up: true, received: 0, sent: 0, refused: {} },
       ],
-      alarm: { count: 9, last: 0.0001, worst: 0.0123, mean: 0.0002 },
+      alarm: { count: 9, last: 0.0001, worst: 0.0123, mean: 0.0002, beyond: 0 },
       drops: { "no-link": 2 },
       ...host,
     },
@@ -121,7 +121,12 @@ describe("the status of a master", () => {
 describe("what runs beside the machines", () => {
   const beside = (...rows: readonly State["rows"][number][]) => {
     const host = { pid: 1, started: STARTED.toISOString(), interfaces: [], drops: {} };
-    const state = { node: "gw1", t: 0, rows, host: { ...host, alarm: { count: 0, last: 0, worst: 0, mean: 0 } } };
+    const state = {
+      node: "gw1",
+      t: 0,
+      rows,
+      host: { ...host, alarm: { count: 0, last: 0, worst: 0, mean: 0, beyond: 0 } },
+    };
     return statusLines(state, protocols, STARTED).slice(2, -2);
   };
   const looked = { type: "tracked", looks: 12, failures: 3, output: "" };

@@ -14,6 +14,9 @@ export interface Lateness {
   last: number;
   worst: number;
   sum: number;
+  /** What is too late, and how often it was: microseconds. */
+  limit: number;
+  beyond: number;
 }
 
 /**
@@ -28,7 +31,7 @@ const FAR = 5_000;
  * the time has come, and costs a call of a microsecond to set.
  */
 export class Alarm {
-  readonly lateness: Lateness = { count: 0, last: 0, worst: 0, sum: 0 };
+  readonly lateness: Lateness = { count: 0, last: 0, worst: 0, sum: 0, limit: Number.POSITIVE_INFINITY, beyond: 0 };
   private readonly fd: number;
   private readonly watched: Watched;
   private readonly expirations = new Uint8Array(8);
@@ -74,6 +77,7 @@ export class Alarm {
     lateness.last = now - this.due;
     lateness.sum += lateness.last;
     if (lateness.last > lateness.worst) lateness.worst = lateness.last;
+    if (lateness.last > lateness.limit) lateness.beyond++;
     this.due = undefined;
     this.ring(now);
   }

@@ -180,7 +180,7 @@ export class Daemon {
   }
 
   private counts(): Json {
-    const { count, last, worst, sum } = this.host.alarm.lateness;
+    const { count, last, worst, sum, beyond } = this.host.alarm.lateness;
     const interfaces = [...this.host.counts()].map(([name, { received, dropped, sent, refused }]) => ({
       interface: name,
       up: this.host.interfaces.named(name)?.up === true,
@@ -194,8 +194,8 @@ export class Daemon {
       started: this.started.toISOString(),
       file: this.file,
       interfaces,
-      /** Seconds by which alarms were noticed late. */
-      alarm: { count, last: last / 1e6, worst: worst / 1e6, mean: count === 0 ? 0 : sum / count / 1e6 },
+      /** Seconds by which alarms were noticed late, and how often by more than the shortest interval. */
+      alarm: { count, last: last / 1e6, worst: worst / 1e6, mean: count === 0 ? 0 : sum / count / 1e6, beyond },
       drops: Object.fromEntries(this.host.node.drops),
       /** How often the kernel's news were too many, and everything was asked anew. */
       overruns: this.host.rtnl.overruns,
