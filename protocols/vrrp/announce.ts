@@ -8,6 +8,12 @@ import { announcements } from "./frames.ts";
 import { put, putAll, type Router, type Turn, type VrrpOutput } from "./state.ts";
 import { refresh, setRare } from "./timing.ts";
 
+/**
+ * How much later than the advert the first round is where the old master still has the addresses behind the same virtual
+ * MAC: until it has heard the advert and dropped them, Linux would answer a gratuitous ARP with that MAC, and switches
+ * between the two would look for it there again. Nothing is lost by it, for hosts know that MAC already.
+ */
+const AFTER_ADVERT: Duration = ms(5);
 /** Announcements that answer what somebody else does keep this distance. */
 const ANSWER_GAP: Duration = ms(200);
 
@@ -22,6 +28,18 @@ export function announce(turn: Turn, router: Router): void {
   router.rounds = 0;
   router.announced = 0;
   announceMore(turn, router);
+}
+
+/** The same after an advert by which another master, which still answers, is to learn that it is none any more. */
+export function announceBeside(turn: Turn, router: Router): void {
+  const { virtualMac, family } = router.config;
+  if (!virtualMac || family === "ipv6" || router.last?.peer.virtualMac !== true) {
+    announce(turn, router);
+    return;
+  }
+  router.rounds = 0;
+  router.announced = 0;
+  waitFor(turn, router, AFTER_ADVERT);
 }
 
 /** The next frame of a round, or the whole of it where frames need no distance. */

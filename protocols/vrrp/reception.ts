@@ -206,6 +206,7 @@ function admit(
   peer.interval = advert.interval;
   peer.version = advert.version;
   peer.checksumForms = checksumForms;
+  peer.virtualMac = isVirtual(frame, router);
   note(peer, believed);
   const order = compareOctets(ipBytes(packet.source), tableOf(router).primaryBytes);
   mention(turn, router, peer, advert, same, checksumForms);
@@ -257,6 +258,19 @@ function refusal2(
   return !same && advert.priority !== OWNER ? "address-list" : undefined;
 }
 
+/** RFC 9568 §7.2, §7.3: whether it came from 00-00-5E-00-01-VRID, or 02 in place of 01 for IPv6. */
+function isVirtual({ bytes }: Frame, { config }: Router): boolean {
+  const family = config.family === "ipv4" ? 1 : 2;
+  return (
+    bytes[6] === 0 &&
+    bytes[7] === 0 &&
+    bytes[8] === 0x5e &&
+    bytes[9] === 0 &&
+    bytes[10] === family &&
+    bytes[11] === config.vrid
+  );
+}
+
 function newPeer(router: Router, packet: AdvertPacket): Peer {
   if (router.peers.size >= MAX_PEERS_KEPT) {
     let oldest: Peer | undefined;
@@ -269,6 +283,7 @@ function newPeer(router: Router, packet: AdvertPacket): Peer {
     interval: router.config.interval,
     version: 3,
     checksumForms: [],
+    virtualMac: false,
     heard: instant(0),
     adverts: 0,
     since: instant(0),

@@ -18,7 +18,7 @@
  * |            | advert                            | else                           | discard, advert at once           | master     |
  */
 import { after, type Duration, type Instant, ms, NEVER, sec } from "../../src/core/time.ts";
-import { announce, announceAgain, announceMore, announcementOf } from "./announce.ts";
+import { announce, announceAgain, announceBeside, announceMore, announcementOf } from "./announce.ts";
 import { signs } from "./authentication.ts";
 import { OWNER } from "./codec.ts";
 import type { RouterConfig } from "./config.ts";
@@ -219,7 +219,8 @@ function promote(turn: Turn, router: Router, reason: StateReason): void {
   advertise(turn, router);
   // RFC 9568 §8.1.2, §8.2.2: no announcement before addresses and virtual MAC are there.
   if (silence) apply(turn, router, true);
-  announce(turn, router);
+  if (silence) announce(turn, router);
+  else announceBeside(turn, router);
   advertiseRouter(turn, router);
   // Last: whoever reads it must not hold up what the network waits for.
   say(turn, router, "master", reason);

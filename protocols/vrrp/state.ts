@@ -25,6 +25,8 @@ export interface Peer {
   interval: Duration;
   version: 2 | 3;
   checksumForms: readonly ChecksumForm[];
+  /** Whether its adverts come from the virtual router's MAC (RFC 9568 §7.2). */
+  virtualMac: boolean;
   heard: Instant;
   adverts: number;
   /** Since when it is heard without a break, how often since, and at which interval: what is missing between was lost. */

@@ -8,6 +8,7 @@ import {
   decodeAdvert,
   VRRP_GROUP_4,
   VRRP_GROUP_6,
+  virtualMac,
 } from "../../protocols/vrrp/codec.ts";
 import { schema } from "../../protocols/vrrp/config.ts";
 import type { VrrpCommand } from "../../protocols/vrrp/events.ts";
@@ -46,6 +47,8 @@ export interface Heard {
   readonly auth?: string;
   /** Applied to the octets of the frame. */
   readonly change?: (bytes: Uint8Array) => Uint8Array;
+  /** Default: that of some gateway. */
+  readonly virtualMac?: boolean;
 }
 
 export interface Sent {
@@ -244,7 +247,8 @@ export function adv(priority: number, heard: Heard = {}): Frame {
     heard.version === 2
       ? { version: 2, vrid, priority, interval: sec(Math.floor(interval / 100)), authType, authData, addresses }
       : { version: 3, vrid, priority, interval: cs(interval), reserved: 0, addresses };
-  return advertFrame(advert, { source, destination: ip(destination), checksum }, GATEWAY);
+  const mac = heard.virtualMac === true ? virtualMac(family, vrid) : GATEWAY;
+  return advertFrame(advert, { source, destination: ip(destination), checksum }, mac);
 }
 
 const FOUR = ["192.0.2.254"];

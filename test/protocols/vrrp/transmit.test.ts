@@ -158,6 +158,21 @@ describe("announcements", () => {
     ]);
   });
 
+  test.each(["priority 0", "preemption"])(
+    "after %s the old master drops its addresses before a gratuitous ARP comes that it would answer with the virtual MAC",
+    (how) => {
+      const bench = new Bench([given()]);
+      if (how === "priority 0") bench.hear(200, { virtualMac: true }).hear(0, { virtualMac: true });
+      else bench.hear(99, { virtualMac: true });
+      bench.wait(sec(4)).take();
+      const at = (text: string) => bench.sent.find((one) => one.text.startsWith(text))?.at ?? 0;
+      expect(at("garp") - at("advert 100")).toBe(5_000);
+      // IPv6 has nothing that would be answered.
+      const six = new Bench([given6()]).hear(0, { source: "fe80::1", virtualMac: true }).wait(sec(4));
+      expect(six.sent.find(({ text }) => text.startsWith("na"))?.at).toBe(six.adverts()[0]?.at);
+    },
+  );
+
   test("83, 90 · RFC 9568 §6.4.2, erratum 7949 · one broadcast ARP for each IPv4 address, from the virtual MAC", () => {
     const addresses = ["192.0.2.254/24", "192.0.2.253/24", "192.0.2.252/24"];
     const bench = new Bench([given({ addresses })]).wait(sec(10));
