@@ -61,7 +61,10 @@ export class Keeping {
   review(): void {
     const farewells = this.farewells();
     for (const datapath of this.datapaths) {
-      for (const key of datapath.keys()) if (farewells.get(key) !== this.told.get(key)) this.tell(key, farewells.get(key));
+      for (const key of datapath.keys()) {
+        const farewell = farewells.get(key);
+        if (farewell !== this.told.get(key)) this.tell(key, farewell);
+      }
     }
   }
 
