@@ -24,7 +24,8 @@ export class Punctuality implements Part {
   private readonly window: NodeJS.Timeout;
 
   constructor(private readonly options: PunctualityOptions) {
-    this.window = setInterval(() => this.look(), WINDOW);
+    // A daemon that is refused what it needs ends without it.
+    this.window = setInterval(() => this.look(), WINDOW).unref();
   }
 
   configure(config: NodeConfig): void {
