@@ -71,6 +71,8 @@ export interface PeerStatus {
   readonly interval: number;
   readonly version: number;
   readonly checksum: readonly string[];
+  /** Whether its adverts come from the virtual router's MAC. */
+  readonly virtualMac: boolean;
   /** Id of the key that its last advert was signed with. */
   readonly key?: number;
   /** How long ago. */
@@ -177,6 +179,7 @@ function peerOf(peer: Peer, now: Instant): PeerStatus {
     interval: toSeconds(peer.interval),
     version: peer.version,
     checksum: peer.checksumForms,
+    virtualMac: peer.virtualMac,
     ...(peer.keyId === undefined ? {} : { key: peer.keyId }),
     heard: toSeconds(since(peer.heard, now)),
     adverts: peer.adverts,
@@ -212,10 +215,12 @@ function details(row: RouterStatus): readonly string[] {
     `holds ${row.addresses.join(" ")}${shielded}, sends from ${primary ?? "no address yet"} each ${seconds(interval)}, ` +
       `version ${version}, checksum ${checksum}${signed}${draining ? ", draining" : ""}`,
   ];
-  for (const { address, priority, interval: each, version: spoken, checksum: forms, heard, run, key } of row.peers) {
+  for (const peer of row.peers) {
+    const { address, priority, interval: each, version: spoken, checksum: forms, heard, run, key } = peer;
     const loss = run.expected > 1 ? `, lost ${run.lost} of ${run.expected} (${percent(run.lost, run.expected)})` : "";
     const by = key === undefined ? "" : `, signed with key ${key}`;
-    const form = `version ${spoken}, checksum ${forms.join("+")}${by}`;
+    const mac = peer.virtualMac ? "virtual MAC" : "a MAC of its own";
+    const form = `version ${spoken}, checksum ${forms.join("+")}, ${mac}${by}`;
     lines.push(`peer ${address}: priority ${priority}, each ${seconds(each)}, ${form}, heard ${ago(heard)} ago${loss}`);
   }
   for (const one of row.tracked) {

@@ -49,7 +49,7 @@ describe("the status of a backup", () => {
       "ROUTER  INTERFACE  VRID  FAMILY  STATE   WHY      SINCE  PRIORITY  MASTER           NEXT",
       "lan     eth0       10    ipv4    backup  startup  1.1s   100       192.0.2.1 (200)  takes over in 241ms",
       "    holds 192.0.2.254/24, sends from 192.0.2.2 each 1s, version 3, checksum message",
-      "    peer 192.0.2.1: priority 200, each 100ms, version 3, checksum message, heard 120ms ago, lost 0 of 11 (0.0%)",
+      "    peer 192.0.2.1: priority 200, each 100ms, version 3, checksum message, a MAC of its own, heard 120ms ago, lost 0 of 11 (0.0%)",
       "    adverts: 0 sent, 11 received; priority 0: 0 sent, 0 received; 0 times master",
       "",
       "eth0: up, 12 received, 0 dropped, 34 sent, none refused",
