@@ -135,7 +135,7 @@ describe.skipIf(missing !== undefined)(`on interfaces that others change${skippe
       since = daemon.lines.length;
       ipBatch(site.namespaces.bridge, ["link set dev a up"]);
       await daemon.all("backup");
-      await one.went(ROUTERS, since, ["backup: interface-up"]);
+      await one.began(ROUTERS, since, ["backup: interface-up"]);
     }));
 
   test("an interface that is deleted is a fault; one that comes under its name is taken, with everything that it needs", () =>

@@ -120,9 +120,15 @@ export class Case {
 
   /** These were the changes of state since that line. */
   async went(routers: readonly Router[], since: number, changes: readonly string[]): Promise<void> {
+    await this.began(routers, since, changes);
+    for (const { vrid } of routers) expect(this.daemon.changes(vrid, since)).toEqual(changes);
+  }
+
+  /** The first ones: what comes of them is up to who is heard. */
+  async began(routers: readonly Router[], since: number, changes: readonly string[]): Promise<void> {
     for (const { vrid } of routers) {
       await until("it is in the log", () => this.daemon.changes(vrid, since).length >= changes.length);
-      expect(this.daemon.changes(vrid, since)).toEqual(changes);
+      expect(this.daemon.changes(vrid, since).slice(0, changes.length)).toEqual(changes);
     }
   }
 
