@@ -10,6 +10,7 @@ import type { LinuxHost } from "../../src/host/linux/host.ts";
 import { type IoName, openIo } from "../../src/host/linux/io.ts";
 import { type Guard, wishesOf } from "../../src/host/linux/keeping.ts";
 import { CallFailed, openLibc } from "../../src/host/linux/libc.ts";
+import { keepCode } from "../../src/host/linux/memory.ts";
 import { watchTable } from "../../src/host/linux/nftables.ts";
 import { notifier } from "../../src/host/linux/notify.ts";
 import { Punctuality } from "../../src/host/linux/punctuality.ts";
@@ -104,6 +105,8 @@ async function run(file: string, { socket, json = false, io: backend }: Options)
       daemon.close();
       throw new Failure(UNABLE, [taken]);
     }
+    const dropped = keepCode(libc);
+    if (dropped !== undefined) journal.tell(`the kernel may drop code that is not used for long: ${dropped}`, false);
     await daemon.run(interrupted);
   } finally {
     await guardian.goodbye();

@@ -44,6 +44,8 @@ export interface Libc {
   read(fd: number, into: Uint8Array): Uint8Array | undefined;
   /** Memory at a fixed address, and that address; never freed: for what lives as long as its socket. */
   pinned(size: number): { readonly bytes: Uint8Array; readonly address: bigint };
+  /** mlock2(2); undefined where this libc has none. */
+  mlock2: ((address: bigint, length: number, flags: number) => void) | undefined;
   setns(fd: number, type: number): void;
   /** prctl(2) of this thread, with one argument. */
   prctl(option: number, argument: number): void;
@@ -166,6 +168,10 @@ function bindings(koffi: Koffi): Libc {
       if (AGAIN.has(why)) return undefined;
       throw new CallFailed("read", why);
     },
+    mlock2: optional(() => {
+      const call = lib.func("int mlock2(uintptr_t, size_t, unsigned int)");
+      return (address: bigint, length: number, flags: number) => void checked("mlock2", call(address, length, flags));
+    }),
     setns: (fd, type) => void checked("setns", raw.setns(fd, type)),
     prctl: (option, argument) => void checked("prctl", raw.prctl(option, argument, 0, 0, 0)),
     pinned: (size) => {
@@ -194,6 +200,14 @@ function bindings(koffi: Koffi): Libc {
       };
     },
   };
+}
+
+function optional<T>(find: () => T): T | undefined {
+  try {
+    return find();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Types of sockets, and the flags that every one of ours has: SOCK_NONBLOCK | SOCK_CLOEXEC. */
