@@ -16,6 +16,7 @@ import { notifier } from "../../src/host/linux/notify.ts";
 import { Punctuality } from "../../src/host/linux/punctuality.ts";
 import { VirtualAddresses } from "../../src/host/linux/virtual.ts";
 import type { VirtualWish } from "../../src/node/host.ts";
+import { didYouMean } from "../../src/node/nearest.ts";
 import { compileNodeFile } from "../../src/node/node-file.ts";
 import type { NodeConfig } from "../../src/node/protocol.ts";
 import { formatProblem } from "../../src/node/source.ts";
@@ -37,6 +38,7 @@ interface Options {
   readonly socket?: string;
   readonly json?: boolean;
   readonly io: IoName;
+  readonly wait?: boolean;
 }
 
 export function register(program: Command, finish: Finish): void {
@@ -50,12 +52,13 @@ export function register(program: Command, finish: Finish): void {
     .argument("<node>", "a node's file; - is stdin")
     .option("--socket <path>", `the control socket (default: ${SOCKETS}/NODE.sock)`)
     .option("--json", "the log as one JSON object a line on stdout")
+    .option("--wait", "start although an interface is not there yet, and take it when it comes")
     .addOption(ioOption)
     .addHelpText("after", "\nExample:\n  $ hotpair run gw1.yaml     (as root)")
     .action((file: string, options: Options) => finish(() => run(file, options)));
 }
 
-async function run(file: string, { socket, json = false, io: backend }: Options): Promise<number> {
+async function run(file: string, { socket, json = false, io: backend, wait = false }: Options): Promise<number> {
   allowForRelease(RELEASE);
   const config = await read(file, backend);
   const opened = openLibc();
@@ -100,10 +103,11 @@ async function run(file: string, { socket, json = false, io: backend }: Options)
           notify: notifier(libc, process.env["NOTIFY_SOCKET"], grave),
         }),
     );
-    const taken = await daemon.open();
-    if (taken !== undefined) {
+    const wrong = wait ? [] : missing(daemon.host);
+    const refused = wrong.length > 0 ? wrong : await daemon.open();
+    if (refused !== undefined) {
       daemon.close();
-      throw new Failure(UNABLE, [taken]);
+      throw new Failure(UNABLE, typeof refused === "string" ? [refused] : refused);
     }
     const dropped = keepCode(libc);
     if (dropped !== undefined) journal.tell(`the kernel may drop code that is not used for long: ${dropped}`, false);
@@ -114,6 +118,15 @@ async function run(file: string, { socket, json = false, io: backend }: Options)
   }
   interrupted.throwIfAborted();
   return OK;
+}
+
+/** A name that is misspelt looks like an interface that comes later: only who says so means the latter. */
+function missing(host: LinuxHost): readonly string[] {
+  const there = host.interfaces.names().filter((name) => name !== "lo");
+  return host.absent().map((name) => {
+    const found = `${name}: no such interface${didYouMean(name, there)}; there ${there.length === 1 ? "is" : "are"}`;
+    return `${found} ${there.join(", ") || "none"}; --wait starts without it and takes it when it comes`;
+  });
 }
 
 /** A node's file, checked whole, of keys that real interfaces can do. @throws Failure with everything that is wrong */

@@ -194,6 +194,11 @@ export class LinuxHost implements Host {
     return [...this.attached.keys()];
   }
 
+  /** Those of them that are not there. */
+  absent(): readonly string[] {
+    return this.ports().filter((name) => this.interfaces.named(name) === undefined);
+  }
+
   command(to: string, command: Command): void {
     this.step({ kind: "command", to, command });
   }

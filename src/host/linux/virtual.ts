@@ -162,7 +162,7 @@ export class VirtualAddresses implements Datapath {
   private release(held: Held): Device | undefined {
     const { device } = held;
     this.held.delete(held.key);
-    this.give(held);
+    this.give(held, false);
     if (device !== undefined) for (const [path] of this.needs(held)) this.sysctls.release(path);
     held.device = undefined;
     return device;
@@ -212,7 +212,8 @@ export class VirtualAddresses implements Datapath {
     for (const { path, value } of silence(wish, device)) writeSysctl(path, value);
   }
 
-  private give(held: Held): void {
+  /** @param stays whether the device is to be ready for the next time */
+  private give(held: Held, stays = true): void {
     const { on, device, wish } = held;
     held.on = undefined;
     if (on === undefined) return;
@@ -224,7 +225,7 @@ export class VirtualAddresses implements Datapath {
     // Off meanwhile: leaving its groups an interface says so (RFC 3810 §6.1), and bridges would look for the MAC here.
     this.carryOut(wish.port, [{ kind: "set-up", index: device.index, up: false }, ...away]);
     forward(wish, device, "0");
-    this.carryOut(wish.port, [{ kind: "set-up", index: device.index, up: true }]);
+    if (stays) this.carryOut(wish.port, [{ kind: "set-up", index: device.index, up: true }]);
   }
 
   private device(held: Held, below: number): Device | undefined {
@@ -253,7 +254,7 @@ export class VirtualAddresses implements Datapath {
     held.device = { name, index, below, shielded: false };
     this.lookForForwarding(held);
     // Before it is switched on for the first time: no address of its own making, no test for duplicates.
-    for (const [path, value] of ownSettings(name)) writeSysctl(path, value);
+    for (const [path, value] of ownSettings(wish.family, name)) writeSysctl(path, value);
     forward(wish, held.device, "0");
     this.carryOut(wish.port, [{ kind: "set-up", index, up: true }]);
     for (const [path, value] of this.needs(held)) {
@@ -346,8 +347,11 @@ function forward({ family }: VirtualWish, { name }: Device, value: string): void
   writeSysctl(forwarding(family, name), value);
 }
 
-function ownSettings(name: string): readonly (readonly [string, string])[] {
+function ownSettings(family: Family, name: string): readonly (readonly [string, string])[] {
   return [
+    // A host that forwards IPv6 says at each switching-on that it listens to all routers (RFC 3810 §6.1), also one that has
+    // just been replaced: from the virtual MAC, and switches would look for the new master here.
+    [`ipv6/conf/${name}/disable_ipv6`, family === "ipv4" ? "1" : "0"],
     [`ipv6/conf/${name}/addr_gen_mode`, "1"],
     [`ipv6/conf/${name}/accept_dad`, "0"],
     [`ipv6/conf/${name}/dad_transmits`, "0"],

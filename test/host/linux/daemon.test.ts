@@ -235,6 +235,22 @@ describe.skipIf(MISSING !== undefined)(
       expect(addressesOf(TWO)).not.toMatch(/192\.0\.2\.254|vr4/);
     });
 
+    test("ends with exit 3 where an interface is not there, and says which there are; --wait waits for it", async () => {
+      const router = "{ interface: d00, vrid: 7, interval: 100ms, addresses: [192.0.2.7/24] }";
+      writeFileSync(fileOf("gw4.yaml"), `node: gw4\nvrrp:\n  - ${router}\n`);
+      const refused = hotpair(ONE, "run", fileOf("gw4.yaml"), "--socket", fileOf("gw4.sock"));
+      expect(refused).toMatchObject({ code: 3, stdout: "" });
+      expect(refused.stderr).toMatch(/d00: no such interface \(did you mean "d0"\?\); there are .*d0.*; --wait starts/);
+      expect(existsSync(fileOf("gw4.sock"))).toBe(false);
+      const gw4 = Running.begin(ONE, fileOf("gw4.sock"), fileOf("gw4.yaml"), undefined, "--wait");
+      await gw4.answers();
+      sh(`ip -n ${ONE} link add d00 type veth peer name d09; ip -n ${ONE} link set d09 up`);
+      sh(`ip -n ${ONE} address add 192.0.2.9/24 dev d00; ip -n ${ONE} link set d00 up`);
+      await gw4.state(7, "master");
+      sh(`ip -n ${ONE} link del d00`);
+      expect(await gw4.state(7, "fault")).toMatchObject({ reason: "interface-down" });
+    });
+
     test("is refused a socket that another one has", () => {
       const second = hotpair(ONE, "run", fileOf("gw1.yaml"), "--socket", gw1.socket);
       expect(second).toMatchObject({

@@ -35,8 +35,9 @@ export class Running {
     readonly socket: string,
     file: string,
     path: string,
+    more: readonly string[],
   ) {
-    const words = [process.execPath, HOTPAIR, "run", file, "--socket", socket, "--json"];
+    const words = [process.execPath, HOTPAIR, "run", file, "--socket", socket, "--json", ...more];
     const command = ["netns", "exec", ns, "env", `PATH=${path}`, ...words];
     const environment = { ...process.env, INVOCATION_ID: undefined, JOURNAL_STREAM: undefined };
     this.child = spawn("ip", command, { stdio: ["ignore", "pipe", "pipe"], env: environment });
@@ -65,8 +66,14 @@ export class Running {
   }
 
   /** One that nobody has waited for yet. */
-  static begin(ns: string, socket: string, file: string, path = process.env["PATH"] ?? ""): Running {
-    const running = new Running(ns, socket, file, path);
+  static begin(
+    ns: string,
+    socket: string,
+    file: string,
+    path = process.env["PATH"] ?? "",
+    ...more: readonly string[]
+  ): Running {
+    const running = new Running(ns, socket, file, path, more);
     started.push(running);
     return running;
   }

@@ -32,7 +32,7 @@ export class Daemon {
   ) {
     const file = this.path("node.yaml");
     writeFileSync(file, stringify({ node: "dut", vrrp: routers }));
-    const words = ["run", file, "--socket", this.path("socket"), ...(json ? ["--json"] : [])];
+    const words = ["run", file, "--wait", "--socket", this.path("socket"), ...(json ? ["--json"] : [])];
     this.child = spawn("ip", ["netns", "exec", namespace, process.execPath, HOTPAIR, ...words], {
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
