@@ -213,12 +213,14 @@ function wantMaster(turn: Turn, router: Router, reason: StateReason): void {
  */
 function promote(turn: Turn, router: Router, reason: StateReason): void {
   const silence = reason === "master-timeout";
+  // Not with IPv6: Linux asks for an address that it has only just been given, and the old master would answer.
+  const before = !silence && router.config.family === "ipv4";
   stopTimers(router);
   router.counters.masterTransitions++;
-  if (!silence) apply(turn, router, true);
+  if (before) apply(turn, router, true);
   advertise(turn, router);
   // RFC 9568 §8.1.2, §8.2.2: no announcement before addresses and virtual MAC are there.
-  if (silence) apply(turn, router, true);
+  if (!before) apply(turn, router, true);
   if (silence) announce(turn, router);
   else announceBeside(turn, router);
   advertiseRouter(turn, router);

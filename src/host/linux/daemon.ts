@@ -128,7 +128,6 @@ export class Daemon {
   /** Who was master goes on answering until another is heard. */
   private async release(): Promise<void> {
     this.ending = true;
-    this.host.command("*", { verb: "stop" });
     await this.host.rest();
     this.host.close();
     for (const part of this.parts) await part.close();

@@ -49,6 +49,8 @@ export interface Datapath {
   lose(name: string): readonly string[];
   /** The same, once they have heard: puts back what somebody else has taken away. Both name what they have changed. */
   review(name: string): readonly string[];
+  /** Nothing will be taken again: what is given up from now on need not stay ready. */
+  retire(): void;
   /** Takes back everything that was done. */
   close(): void;
 }
@@ -223,8 +225,10 @@ export class LinuxHost implements Host {
     this.alarm.set(at === NEVER || Number.isNaN(at) ? NEVER : at);
   }
 
-  /** Resolves when no machine waits for anything any more: what was stopped has come to its end. */
+  /** Stops all machines. Resolves when none waits for anything any more: what was stopped has come to its end. */
   rest(): Promise<void> {
+    for (const datapath of this.datapaths) datapath.retire();
+    this.command("*", { verb: "stop" });
     return new Promise((resolve) => {
       this.resting = resolve;
       this.lookForRest();

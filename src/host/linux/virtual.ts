@@ -30,6 +30,7 @@ export class VirtualAddresses implements Datapath {
   private readonly held = new Map<string, Held>();
   private readonly sysctls = new Sysctls();
   private readonly upkeep: Upkeep;
+  private retired = false;
 
   constructor(
     private readonly host: LinuxHost,
@@ -76,6 +77,10 @@ export class VirtualAddresses implements Datapath {
     if (below === undefined) return;
     this.sweep(held, below.index);
     if (wish.mac !== undefined) this.device(held, below.index);
+  }
+
+  retire(): void {
+    this.retired = true;
   }
 
   keys(): Iterable<string> {
@@ -132,7 +137,7 @@ export class VirtualAddresses implements Datapath {
   }
 
   review(name: string): readonly string[] {
-    return this.upkeep.review(name);
+    return this.retired ? [] : this.upkeep.review(name);
   }
 
   /** The device is no longer ours to use: it goes, if it is there, and so do the settings that it needed. */
@@ -162,7 +167,7 @@ export class VirtualAddresses implements Datapath {
   private release(held: Held): Device | undefined {
     const { device } = held;
     this.held.delete(held.key);
-    this.give(held, false);
+    this.give(held);
     if (device !== undefined) for (const [path] of this.needs(held)) this.sysctls.release(path);
     held.device = undefined;
     return device;
@@ -212,8 +217,7 @@ export class VirtualAddresses implements Datapath {
     for (const { path, value } of silence(wish, device)) writeSysctl(path, value);
   }
 
-  /** @param stays whether the device is to be ready for the next time */
-  private give(held: Held, stays = true): void {
+  private give(held: Held): void {
     const { on, device, wish } = held;
     held.on = undefined;
     if (on === undefined) return;
@@ -225,7 +229,9 @@ export class VirtualAddresses implements Datapath {
     // Off meanwhile: leaving its groups an interface says so (RFC 3810 §6.1), and bridges would look for the MAC here.
     this.carryOut(wish.port, [{ kind: "set-up", index: device.index, up: false }, ...away]);
     forward(wish, device, "0");
-    if (stays) this.carryOut(wish.port, [{ kind: "set-up", index: device.index, up: true }]);
+    // Switched on it would say what it listens to: with the virtual MAC, which is another's by now.
+    if (this.retired || held.forgotten) return;
+    this.carryOut(wish.port, [{ kind: "set-up", index: device.index, up: true }]);
   }
 
   private device(held: Held, below: number): Device | undefined {
