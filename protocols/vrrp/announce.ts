@@ -73,8 +73,14 @@ export function announceAdded(turn: Turn, router: Router, added: ReadonlySet<Ip>
 
 /** Another has announced itself, wrongly: once more all of it, unless that is being said. */
 export function announceAgain(turn: Turn, router: Router): void {
-  if (router.config.announceGap === ZERO) putAll(turn, announcementOf(router));
-  else if (router.announced === 0) announce(turn, router);
+  if (router.config.announceGap !== ZERO) {
+    if (router.announced === 0) announce(turn, router);
+    return;
+  }
+  putAll(turn, announcementOf(router));
+  // What it announces may come after its advert, and after this.
+  router.rounds = 0;
+  waitFor(turn, router, ANSWER_GAP);
 }
 
 /** All of the announcements of a new master once more: hosts may have noticed that the addresses were away. */

@@ -358,6 +358,9 @@ function ownSettings(family: Family, name: string): readonly (readonly [string, 
     // A host that forwards IPv6 says at each switching-on that it listens to all routers (RFC 3810 §6.1), also one that has
     // just been replaced: from the virtual MAC, and switches would look for the new master here.
     [`ipv6/conf/${name}/disable_ipv6`, family === "ipv4" ? "1" : "0"],
+    // Linux has the routes of a new address a moment later than the address. An answer that comes in between is lost, and
+    // without this a client would be asked again after a second.
+    [`${family}/neigh/${name}/retrans_time_ms`, "30"],
     [`ipv6/conf/${name}/addr_gen_mode`, "1"],
     [`ipv6/conf/${name}/accept_dad`, "0"],
     [`ipv6/conf/${name}/dad_transmits`, "0"],

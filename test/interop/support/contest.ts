@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import { virtualMac } from "../../../protocols/vrrp/codec.ts";
 import type { Family } from "../../../src/core/addr.ts";
-import { ipBatch, processesIn, until } from "./namespaces.ts";
+import { ipBatch, processesIn, sysctl, until } from "./namespaces.ts";
 import { Site } from "./site.ts";
 import { addressesIn, linksIn, type Plan, type Speaker, type SpeakerKind } from "./speakers.ts";
 import { answerers, claims, downInterval, type Loss, longestDispute, lossOf, skewTime, unreadable } from "./verdict.ts";
@@ -65,6 +65,11 @@ export class Contest {
 
   private static async play(variant: Variant, scenario: (contest: Contest) => Promise<void>, ours: "a" | "b") {
     const site = await Site.open();
+    // As gateways have it. With IPv6, Linux then says from each interface that is switched on that it listens to all routers:
+    // a device with a virtual MAC draws the switch for some milliseconds (docs/interoperability.md).
+    const { a, b } = site.namespaces;
+    const gateway = { "ipv4.ip_forward": 1, "ipv6.conf.all.forwarding": variant.family === "ipv4" ? 1 : 0 };
+    for (const router of [a, b]) sysctl(router, gateway);
     const contest = new Contest(variant, site, ours);
     try {
       await scenario(contest);

@@ -59,9 +59,6 @@ export class Site {
         `address add ${ownAddress(station, "ipv6")}/64 dev ${INTERFACE} nodad`,
       ]);
     }
-    // As gateways have it: then Linux says of each interface that it listens to all routers.
-    for (const router of [namespaces.a, namespaces.b])
-      sysctl(router, { "ipv4.ip_forward": 1, "ipv6.conf.all.forwarding": 1 });
     // A Linux host passes over a second gratuitous ARP within a second; here takeovers follow one another faster.
     sysctl(namespaces.client, { [`ipv4.neigh.${INTERFACE}.locktime`]: 0, [`ipv6.neigh.${INTERFACE}.locktime`]: 0 });
     const wire = await Wire.open(bridge, heard);
