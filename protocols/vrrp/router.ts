@@ -208,8 +208,8 @@ function wantMaster(turn: Turn, router: Router, reason: StateReason): void {
 
 /**
  * Backup or initialize → master. After a silence the advert goes first, as in RFC 9568 §6.4.2: nobody answers meanwhile.
- * DEPARTS from that order where another still answers, as it does after priority 0 and when it is preempted: from our
- * advert on switches send here what is for the virtual MAC, and by then the addresses have to be here.
+ * DEPARTS from that order over IPv4 where another still answers, as it does after priority 0 and when it is preempted:
+ * from our advert on switches send here what is for the virtual MAC, and by then the addresses have to be here.
  */
 function promote(turn: Turn, router: Router, reason: StateReason): void {
   const silence = reason === "master-timeout";

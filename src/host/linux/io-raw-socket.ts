@@ -10,7 +10,7 @@ import type { Io, IoResult, PacketPort } from "./io.ts";
 import type { Libc } from "./libc.ts";
 import { Membership } from "./membership.ts";
 import { loadOptional } from "./optional.ts";
-import { type PacketCounts, PacketSocket, type Wanted } from "./packet.ts";
+import { type PacketCounts, PacketSocket, refuse, type Wanted } from "./packet.ts";
 
 /** What of raw-socket is used. */
 export interface RawSocketPackage {
@@ -125,8 +125,7 @@ class RawSocketPort implements PacketPort {
       this.counts.sent++;
       return true;
     } catch (error) {
-      const words = error instanceof Error ? error.message : String(error);
-      this.counts.refused.set(words, (this.counts.refused.get(words) ?? 0) + 1);
+      refuse(this.counts.refused, error instanceof Error ? error.message : String(error));
       return false;
     }
   }

@@ -36,6 +36,8 @@ export interface Libc {
   send(fd: number, bytes: Uint8Array): void;
   sendto(fd: number, bytes: Uint8Array, address: Uint8Array): void;
   close(fd: number): void;
+  /** if_nametoindex(3); undefined where there is no such interface. */
+  indexOf(name: string): number | undefined;
   /** timerfd_create(2): a descriptor that is readable when its time has come. */
   timer(): number;
   /** Rings in this many microseconds, once; 0 takes it back. */
@@ -116,6 +118,7 @@ function bindings(koffi: Koffi): Libc {
     send: lib.func("intptr_t send(int, const void *, size_t, int)"),
     sendto: lib.func("intptr_t sendto(int, const void *, size_t, int, const void *, uint32_t)"),
     close: lib.func("int close(int)"),
+    if_nametoindex: lib.func("unsigned int if_nametoindex(const char *)"),
     read: lib.func("intptr_t read(int, _Out_ void *, size_t)"),
     timerfd_create: lib.func("int timerfd_create(int, int)"),
     timerfd_settime: lib.func("int timerfd_settime(int, int, const void *, void *)"),
@@ -154,6 +157,7 @@ function bindings(koffi: Koffi): Libc {
     sendto: (fd, bytes, address) =>
       void checked("sendto", raw.sendto(fd, bytes, bytes.length, MSG_DONTWAIT, address, address.length)),
     close: (fd) => void checked("close", raw.close(fd)),
+    indexOf: (name) => raw.if_nametoindex(name) || undefined,
     timer: () => checked("timerfd_create", raw.timerfd_create(CLOCK_MONOTONIC, TFD_FLAGS)),
     setTimer: (fd, microseconds) => {
       // struct itimerspec: no interval, then seconds and nanoseconds from now.

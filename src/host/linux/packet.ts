@@ -40,6 +40,11 @@ export interface PacketCounts {
   readonly refused: Map<string, number>;
 }
 
+/** Counts what has not left, by the reason. */
+export function refuse(refused: Map<string, number>, why: string): void {
+  refused.set(why, (refused.get(why) ?? 0) + 1);
+}
+
 export class PacketSocket {
   readonly counts: PacketCounts & { dropped: number } = { received: 0, dropped: 0, sent: 0, refused: new Map() };
   private readonly fd: number;
@@ -86,7 +91,7 @@ export class PacketSocket {
       return true;
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
-      this.counts.refused.set(error.code, (this.counts.refused.get(error.code) ?? 0) + 1);
+      refuse(this.counts.refused, error.code);
       return false;
     }
   }

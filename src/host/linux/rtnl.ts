@@ -59,6 +59,11 @@ export class Rtnl {
     return this.send([{ kind }]);
   }
 
+  /** Of an interface as the kernel has it now, whatever its events were so far; undefined where there is none. */
+  indexOf(name: string): number | undefined {
+    return this.libc.indexOf(name);
+  }
+
   /** Carries out wishes in their order; the first that the kernel refuses is thrown as `Refused`, the rest is done too. */
   carryOut(requests: readonly Request[]): void {
     if (requests.length > 0) this.send(requests);

@@ -2,6 +2,7 @@
 import { ip6From } from "../../core/addr.ts";
 import type { Interfaces } from "./interfaces.ts";
 import { CallFailed, type Libc } from "./libc.ts";
+import { refuse } from "./packet.ts";
 import { isOfLink, openRawIp, type RawIp, socketAddress } from "./raw-ip.ts";
 
 export class StackSocket {
@@ -20,7 +21,7 @@ export class StackSocket {
     const six = (packet[0] ?? 0) >>> 4 === 6;
     const fd = six ? this.raw.six : this.raw.four;
     if (fd === undefined) {
-      this.count("EAFNOSUPPORT");
+      refuse(this.refused, "EAFNOSUPPORT");
       return;
     }
     try {
@@ -30,16 +31,12 @@ export class StackSocket {
       this.libc.sendto(fd, packet, socketAddress(destination, link));
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
-      this.count(error.code);
+      refuse(this.refused, error.code);
     }
   }
 
   close(): void {
     this.libc.close(this.raw.four);
     if (this.raw.six !== undefined) this.libc.close(this.raw.six);
-  }
-
-  private count(code: string): void {
-    this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
   }
 }

@@ -48,8 +48,6 @@ export interface Works {
   prepare(held: Held): void;
   /** Gives its device up, wherever that is by now. */
   abandon(held: Held, device: Device): void;
-  /** As the kernel has it now, whatever its news were so far. */
-  indexOf(device: string): number | undefined;
   carryOut(port: string, requests: readonly Request[]): void;
   /** @returns whether anything is other than before by it */
   changes(port: string, request: Request): boolean;
@@ -135,7 +133,7 @@ export class Upkeep {
     const { name, index } = device;
     const there = this.host.interfaces.at(index);
     // One that was made a moment ago is not in the news yet: the kernel knows.
-    if (there === undefined && this.works.indexOf(name) === index) return undefined;
+    if (there === undefined && this.host.rtnl.indexOf(name) === index) return undefined;
     if (there?.name !== name) {
       this.works.abandon(held, device);
       held.on = undefined;

@@ -41,7 +41,6 @@ export class VirtualAddresses implements Datapath {
       take: (held) => this.take(held),
       prepare: (held) => this.prepare(held.key, held.wish),
       abandon: (held, device) => this.abandon(held, device),
-      indexOf: (device) => this.indexOf(device),
       carryOut: (port, requests) => this.carryOut(port, requests),
       changes: (port, request) => this.changes(port, request),
     });
@@ -249,10 +248,10 @@ export class VirtualAddresses implements Datapath {
     const name = deviceName(wish, below);
     const requests: Request[] = [{ kind: "add-macvlan", name, on: below, mac: macBytes(wish.mac) }];
     if (!this.carryOut(wish.port, requests)) return undefined;
-    const index = this.indexOf(name);
+    const index = this.host.rtnl.indexOf(name);
     if (index === undefined) {
       // An interface that has gone meanwhile is no riddle.
-      if (this.indexOf(wish.port) !== undefined) {
+      if (this.host.rtnl.indexOf(wish.port) !== undefined) {
         this.complain(wish.port, `the kernel has no ${name}, which it was told to make`);
       }
       return undefined;
@@ -268,11 +267,6 @@ export class VirtualAddresses implements Datapath {
       if (wrong !== undefined) this.complain(wish.port, wrong);
     }
     return held.device;
-  }
-
-  private indexOf(name: string): number | undefined {
-    for (const news of this.host.rtnl.dump("links")) if (news.kind === "link" && news.name === name) return news.index;
-    return undefined;
   }
 
   /** Settings of the interface below and of all: research of which the README's operator page tells. */
@@ -292,7 +286,7 @@ export class VirtualAddresses implements Datapath {
   private sweep(held: Held, below: number): void {
     const { wish } = held;
     if (held.device === undefined && wish.mac !== undefined) {
-      const left = this.indexOf(deviceName(wish, below));
+      const left = this.host.rtnl.indexOf(deviceName(wish, below));
       if (left !== undefined) this.carryOut(wish.port, [{ kind: "delete-link", index: left }]);
     }
     if (held.on !== undefined || wish.mac !== undefined) return;

@@ -158,6 +158,12 @@ describe("announcements", () => {
     ]);
   });
 
+  test("with IPv6 the advert goes first: Linux would ask for an address whose routes it has not made yet", () => {
+    const bench = new Bench([given6()]).hear(0, { source: "fe80::1" });
+    bench.take();
+    expect(bench.wait(sec(1)).said().slice(0, 2)).toEqual(["advert 100", "apply present"]);
+  });
+
   test.each(["priority 0", "preemption"])(
     "after %s the old master drops its addresses before a gratuitous ARP comes that it would answer with the virtual MAC",
     (how) => {
