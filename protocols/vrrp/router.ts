@@ -208,19 +208,17 @@ function wantMaster(turn: Turn, router: Router, reason: StateReason): void {
 
 /**
  * Backup or initialize → master. After a silence the advert goes first, as in RFC 9568 §6.4.2: nobody answers meanwhile.
- * DEPARTS from that order over IPv4 where another still answers, as it does after priority 0 and when it is preempted:
+ * DEPARTS from that order where another still answers, as it does after priority 0 and when it is preempted:
  * from our advert on switches send here what is for the virtual MAC, and by then the addresses have to be here.
  */
 function promote(turn: Turn, router: Router, reason: StateReason): void {
   const silence = reason === "master-timeout";
-  // Not with IPv6: Linux asks for an address that it has only just been given, and the old master would answer.
-  const before = !silence && router.config.family === "ipv4";
   stopTimers(router);
   router.counters.masterTransitions++;
-  if (before) apply(turn, router, true);
+  if (!silence) apply(turn, router, true);
   advertise(turn, router);
   // RFC 9568 §8.1.2, §8.2.2: no announcement before addresses and virtual MAC are there.
-  if (!before) apply(turn, router, true);
+  if (silence) apply(turn, router, true);
   if (silence) announce(turn, router);
   else announceBeside(turn, router);
   advertiseRouter(turn, router);

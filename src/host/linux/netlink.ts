@@ -5,7 +5,15 @@
 import { LITTLE } from "./libc.ts";
 
 // linux/rtnetlink.h
-const RTM = { newLink: 16, delLink: 17, getLink: 18, newAddress: 20, delAddress: 21, getAddress: 22 } as const;
+const RTM = {
+  newLink: 16,
+  delLink: 17,
+  getLink: 18,
+  newAddress: 20,
+  delAddress: 21,
+  getAddress: 22,
+  newRoute: 24,
+} as const;
 // linux/netlink.h
 const FLAG = { request: 1, ack: 4, create: 0x400, exclusive: 0x200, replace: 0x100, dump: 0x300 } as const;
 const ERROR = 2;
@@ -19,6 +27,9 @@ const IFLA_MACVLAN_MODE = 1;
 const MACVLAN_PRIVATE = 1;
 const IFA = { address: 1, local: 2, cacheInfo: 6, flags: 8 } as const;
 export const AF = { inet: 2, bridge: 7, inet6: 10 } as const;
+const RTA = { destination: 1, interface: 4 } as const;
+/** RT_TABLE_LOCAL, a number of ours, RT_SCOPE_UNIVERSE, RTN_LOCAL: linux/rtnetlink.h. */
+const ROUTE = { localTable: 255, ours: 112, universe: 0, local: 2 } as const;
 const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
 const IFF_LOWER_UP = 0x10000;
@@ -35,6 +46,7 @@ export const GROUPS = 0x1 | 0x10 | 0x100;
 
 export type Request =
   | { readonly kind: "links" | "addresses" }
+  | { readonly kind: "link"; readonly index: number }
   | { readonly kind: "add-macvlan"; readonly name: string; readonly on: number; readonly mac: Uint8Array }
   | { readonly kind: "delete-link"; readonly index: number }
   /** Makes an interface one of a group, which has no meaning but that it can be deleted at once; 0: of none. */
@@ -42,6 +54,8 @@ export type Request =
   | { readonly kind: "delete-group"; readonly group: number }
   | { readonly kind: "set-up"; readonly index: number; readonly up: boolean }
   | { readonly kind: "set-mac"; readonly index: number; readonly mac: Uint8Array }
+  /** What comes for an IPv6 address is this host's: goes with the address's own such route, or when the interface is off. */
+  | { readonly kind: "add-local-route"; readonly index: number; readonly address: Uint8Array }
   | {
       readonly kind: "add-address" | "delete-address";
       readonly index: number;
@@ -176,6 +190,8 @@ export function encodeRequest(request: Request, sequence: number): Uint8Array {
   switch (request.kind) {
     case "links":
       return linkHeader(header(RTM.getLink, FLAG.dump, sequence), 0).finish();
+    case "link":
+      return linkHeader(header(RTM.getLink, FLAG.ack, sequence), request.index).finish();
     case "addresses":
       // struct ifaddrmsg of any family.
       return header(RTM.getAddress, FLAG.dump, sequence).u32(0).u32(0).finish();
@@ -202,6 +218,8 @@ export function encodeRequest(request: Request, sequence: number): Uint8Array {
       return linkHeader(header(RTM.newLink, FLAG.ack, sequence), request.index)
         .attribute(IFLA.address, request.mac)
         .finish();
+    case "add-local-route":
+      return localRoute(request, sequence);
     case "add-address":
     case "delete-address":
       return address(request, sequence);
@@ -216,6 +234,23 @@ function macvlan({ name, on, mac }: Extract<Request, { kind: "add-macvlan" }>, s
   const data = message.open(IFLA_INFO.data);
   message.attribute(IFLA_MACVLAN_MODE, MACVLAN_PRIVATE).close(data).close(info);
   return message.finish();
+}
+
+function localRoute({ index, address: octets }: Extract<Request, { kind: "add-local-route" }>, sequence: number) {
+  // struct rtmsg: family, length of destination and source, TOS, table, protocol, scope, type, flags.
+  return header(RTM.newRoute, FLAG.ack | FLAG.create | FLAG.replace, sequence)
+    .u8(AF.inet6)
+    .u8(8 * octets.length)
+    .u8(0)
+    .u8(0)
+    .u8(ROUTE.localTable)
+    .u8(ROUTE.ours)
+    .u8(ROUTE.universe)
+    .u8(ROUTE.local)
+    .u32(0)
+    .attribute(RTA.destination, octets)
+    .attribute(RTA.interface, index)
+    .finish();
 }
 
 function address(request: Extract<Request, { kind: "add-address" | "delete-address" }>, sequence: number): Uint8Array {

@@ -64,6 +64,16 @@ export class Rtnl {
     return this.libc.indexOf(name);
   }
 
+  /** The MAC address that an interface has now, whatever its events were so far; undefined where there is none. */
+  macOf(index: number): Uint8Array | undefined {
+    try {
+      for (const news of this.send([{ kind: "link", index }])) if (news.kind === "link") return news.mac;
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+    }
+    return undefined;
+  }
+
   /** Carries out wishes in their order; the first that the kernel refuses is thrown as `Refused`, the rest is done too. */
   carryOut(requests: readonly Request[]): void {
     if (requests.length > 0) this.send(requests);

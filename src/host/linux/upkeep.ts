@@ -3,7 +3,7 @@
  * renamed, switched off or given another MAC, interfaces that go and come back. It is put back at once and said; a router
  * does not give its mastership up for it, and what others put where it must not be is removed.
  */
-import { formatPrefix, ipBytes, macBytes, type Prefix } from "../../core/addr.ts";
+import { formatPrefix, ipBytes, type Mac, macBytes, macFrom, type Prefix } from "../../core/addr.ts";
 import type { VirtualWish } from "../../node/host.ts";
 import { monotonic } from "./alarm.ts";
 import type { LinuxHost } from "./host.ts";
@@ -18,6 +18,8 @@ export interface Device {
   readonly index: number;
   /** Of the interface below. */
   readonly below: number;
+  /** Its MAC address while another router is master. */
+  readonly idleMac: Mac;
   /** The rules of the firewall take it for one of a router with `accept: false`. */
   shielded: boolean;
 }
@@ -130,7 +132,7 @@ export class Upkeep {
   /** Brings a device of ours in line. @returns what was wrong with it, in words */
   private mend(held: Held, device: Device): string | undefined {
     const { wish } = held;
-    const { name, index } = device;
+    const { name, index, idleMac } = device;
     const there = this.host.interfaces.at(index);
     // One that was made a moment ago is not in the news yet: the kernel knows.
     if (there === undefined && this.host.rtnl.indexOf(name) === index) return undefined;
@@ -139,14 +141,21 @@ export class Upkeep {
       held.on = undefined;
       return `somebody ${there === undefined ? "deleted" : "renamed"} ${name}, which is made again`;
     }
-    if (there.mac !== wish.mac && wish.mac !== undefined) {
-      const set = this.works.changes(wish.port, { kind: "set-mac", index, mac: macBytes(wish.mac) });
+    const mac = held.on === undefined ? idleMac : wish.mac;
+    if (mac !== undefined && there.mac !== mac && this.macNow(index) !== mac) {
+      const set = this.works.changes(wish.port, { kind: "set-mac", index, mac: macBytes(mac) });
       return set ? `somebody gave ${name} the MAC address ${there.mac}; it has its own again` : undefined;
     }
     if (there.admin) return undefined;
     // One that is being deleted goes down first.
     const set = this.works.changes(wish.port, { kind: "set-up", index, up: true });
     return set ? `somebody switched ${name} off, which is switched on again` : undefined;
+  }
+
+  /** What was set a moment ago is not in the news yet: the kernel knows. */
+  private macNow(index: number): Mac | undefined {
+    const octets = this.host.rtnl.macOf(index);
+    return octets === undefined ? undefined : macFrom(octets, 0);
   }
 
   /** RFC 9568 §6.4.2: a backup does not answer for the addresses, whoever has put them there. */

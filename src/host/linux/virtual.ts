@@ -3,7 +3,8 @@
  * macvlan stands ready while another router is master: switched on, for that takes the kernel some 20 ms, but without an
  * address and without forwarding, so that it answers nobody and passes nothing on (RFC 9568 §6.4.2).
  */
-import { type Family, formatPrefix, type Ip, ipBytes, macBytes } from "../../core/addr.ts";
+import { randomBytes } from "node:crypto";
+import { type Family, formatPrefix, type Ip, ipBytes, type Mac, macBytes, macFrom, type Prefix } from "../../core/addr.ts";
 import type { Change } from "../../core/machine.ts";
 import type { VirtualWish } from "../../node/host.ts";
 import { SHIELDED, type Shield } from "./firewall.ts";
@@ -182,6 +183,7 @@ export class VirtualAddresses implements Datapath {
     const old = held.on?.index === index ? held.on.addresses : [];
     const requests: Request[] = [];
     const wanted = ours(wish);
+    if (device !== undefined && held.on === undefined) requests.push(...dressed(wish, device, wanted));
     for (const one of wanted) requests.push(given(wish, index, one));
     for (const one of old) {
       if (!wanted.some((other) => other.address === one.address && other.length === one.length)) {
@@ -225,12 +227,13 @@ export class VirtualAddresses implements Datapath {
       this.carryOut(wish.port, away);
       return;
     }
+    const { index, idleMac } = device;
     // Off meanwhile: leaving its groups an interface says so (RFC 3810 §6.1), and bridges would look for the MAC here.
-    this.carryOut(wish.port, [{ kind: "set-up", index: device.index, up: false }, ...away]);
+    this.carryOut(wish.port, [{ kind: "set-up", index, up: false }, ...away]);
     forward(wish, device, "0");
-    // Switched on it would say what it listens to: with the virtual MAC, which is another's by now.
     if (this.retired || held.forgotten) return;
-    this.carryOut(wish.port, [{ kind: "set-up", index: device.index, up: true }]);
+    if (idleMac !== wish.mac) this.carryOut(wish.port, [{ kind: "set-mac", index, mac: macBytes(idleMac) }]);
+    this.carryOut(wish.port, [{ kind: "set-up", index, up: true }]);
   }
 
   private device(held: Held, below: number): Device | undefined {
@@ -246,7 +249,10 @@ export class VirtualAddresses implements Datapath {
     const { wish } = held;
     if (wish.mac === undefined) return undefined;
     const name = deviceName(wish, below);
-    const requests: Request[] = [{ kind: "add-macvlan", name, on: below, mac: macBytes(wish.mac) }];
+    // Linux says with IPv6 what an interface listens to (RFC 3810 §6.1) whenever that is switched on or changes: with the virtual
+    // MAC from a backup, and switches would look for the master here.
+    const idleMac = wish.family === "ipv4" ? wish.mac : randomMac();
+    const requests: Request[] = [{ kind: "add-macvlan", name, on: below, mac: macBytes(idleMac) }];
     if (!this.carryOut(wish.port, requests)) return undefined;
     const index = this.host.rtnl.indexOf(name);
     if (index === undefined) {
@@ -256,7 +262,7 @@ export class VirtualAddresses implements Datapath {
       }
       return undefined;
     }
-    held.device = { name, index, below, shielded: false };
+    held.device = { name, index, below, idleMac, shielded: false };
     this.lookForForwarding(held);
     // Before it is switched on for the first time: no address of its own making, no test for duplicates.
     for (const [path, value] of ownSettings(wish.family, name)) writeSysctl(path, value);
@@ -330,6 +336,23 @@ function harmless({ request, errno }: Refused): boolean {
   return ("index" in request || "on" in request) && errno === NO_DEVICE;
 }
 
+/**
+ * What makes an idle device that of a master: the virtual MAC, and with IPv6 the routes of its addresses. Linux makes its own a
+ * moment after an address, and between would forward, or ask for, what is for the address itself.
+ */
+function dressed(wish: VirtualWish, { index, idleMac }: Device, wanted: readonly Prefix[]): readonly Request[] {
+  if (wish.mac === undefined || wish.mac === idleMac) return [];
+  const routes = wanted.map((one): Request => ({ kind: "add-local-route", index, address: ipBytes(one.address) }));
+  return [{ kind: "set-mac", index, mac: macBytes(wish.mac) }, ...routes];
+}
+
+/** A MAC address that is nobody's: locally administered, of one station (IEEE 802 §8.4). */
+function randomMac(): Mac {
+  const octets = randomBytes(6);
+  octets[0] = ((octets[0] as number) & 0xfc) | 0x02;
+  return macFrom(octets);
+}
+
 /** arp_ignore: answer for what is on the interface that was asked; for nothing. */
 const ANSWERS = "1";
 const NEVER_ANSWERS = "8";
@@ -349,8 +372,7 @@ function forward({ family }: VirtualWish, { name }: Device, value: string): void
 
 function ownSettings(family: Family, name: string): readonly (readonly [string, string])[] {
   return [
-    // A host that forwards IPv6 says at each switching-on that it listens to all routers (RFC 3810 §6.1), also one that has
-    // just been replaced: from the virtual MAC, and switches would look for the new master here.
+    // What has no IPv6 says nothing of what it listens to.
     [`ipv6/conf/${name}/disable_ipv6`, family === "ipv4" ? "1" : "0"],
     // Linux has the routes of a new address a moment later than the address. An answer that comes in between is lost, and
     // without this a client would be asked again after a second.

@@ -65,11 +65,9 @@ export class Contest {
 
   private static async play(variant: Variant, scenario: (contest: Contest) => Promise<void>, ours: "a" | "b") {
     const site = await Site.open();
-    // As gateways have it. With IPv6, Linux then says from each interface that is switched on that it listens to all routers:
-    // a device with a virtual MAC draws the switch for some milliseconds (docs/interoperability.md).
+    // As gateways have it. With IPv6, Linux then says from each interface that is switched on that it listens to all routers.
     const { a, b } = site.namespaces;
-    const gateway = { "ipv4.ip_forward": 1, "ipv6.conf.all.forwarding": variant.family === "ipv4" ? 1 : 0 };
-    for (const router of [a, b]) sysctl(router, gateway);
+    for (const router of [a, b]) sysctl(router, { "ipv4.ip_forward": 1, "ipv6.conf.all.forwarding": 1 });
     const contest = new Contest(variant, site, ours);
     try {
       await scenario(contest);
