@@ -21,7 +21,14 @@ export const kernel: Kernel<VrrpConfig> = {
     return keyOf({ interface: port, vrid, family });
   },
   farewells: (state: VrrpState) => state.routers.flatMap((router) => farewellOf(state, router) ?? []),
+  imminent: ({ routers }: VrrpState, at) => routers.some((router) => router.downAt <= at && !heardMeanwhile(router)),
+  sample: (config) => config.slice(0, 1),
 };
+
+/** Adverts that repeat the last one have not moved the timer yet: see `catchUp`. */
+function heardMeanwhile({ last }: Router): boolean {
+  return last !== undefined && last.repeats > 0;
+}
 
 /**
  * A signed one is to be newer than every advert that is sent until the next one is made, and not too new to be believed.

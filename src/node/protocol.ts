@@ -143,6 +143,10 @@ export interface Kernel<Config = never> {
   readonly key: (wish: Change) => string;
   /** For all that is held now. The same object again says that nothing in it has changed. */
   readonly farewells: (state: never) => readonly Farewell[];
+  /** Whether its timer at this time will make it wish for something, unless it hears otherwise before. */
+  readonly imminent: (state: never, at: Instant) => boolean;
+  /** The least of a configuration under which a machine goes the same ways. */
+  readonly sample: (config: Config) => unknown;
 }
 
 /** What a node runs that bears the least delay. */

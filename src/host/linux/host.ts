@@ -19,7 +19,7 @@ import { type Guard, Keeping, wishesOf } from "./keeping.ts";
 import type { Libc } from "./libc.ts";
 import type { News } from "./netlink.ts";
 import type { PacketCounts, Wanted } from "./packet.ts";
-import { rehearse } from "./rehearsal.ts";
+import { rehearse, Understudy } from "./rehearsal.ts";
 import { Rtnl } from "./rtnl.ts";
 import { StackSocket } from "./stack.ts";
 import type { Saved } from "./sysctl.ts";
@@ -29,6 +29,8 @@ import { WallClock } from "./wall-clock.ts";
 export const STACK_PORT = "ip";
 /** Milliseconds between looks at what has changed of farewells without a wish. */
 const REVIEW = 1_000;
+/** Takeovers that are practised before the start. */
+const REHEARSALS = 20;
 const NO_MAC = "00:00:00:00:00:00" as Mac;
 
 /** Carries out wishes of one kind. */
@@ -38,6 +40,8 @@ export interface Datapath {
   apply(key: string, change: Change): void;
   /** Makes ready what a wish that may come would take time for, and removes what an earlier process has left of it. */
   prepare(key: string, change: Change): void;
+  /** Goes through what carrying out a wish takes, without an effect. */
+  rehearse(change: Change): void;
   /** No wish of this key will come any more, but for the one that gives up what is there. */
   forget(key: string): void;
   keys(): Iterable<string>;
@@ -100,6 +104,7 @@ export class LinuxHost implements Host {
   private readonly protocols: readonly AnyProtocol[];
   private config: NodeConfig;
   private readonly keeping: Keeping;
+  private understudy: Understudy;
   private reviews: NodeJS.Timeout | undefined;
   private readonly datapaths: readonly Datapath[];
   /** Inputs that came while the node was at work: a wish that the kernel answers at once. */
@@ -117,7 +122,10 @@ export class LinuxHost implements Host {
       (listens ?? []).map(({ groups, ...one }) => ({ ...one, groups: groups.map(macBytes) })),
     );
     this.rtnl = new Rtnl(libc, (news) => this.hear(news));
-    this.alarm = new Alarm(libc, () => this.step({ kind: "timer" }));
+    this.alarm = new Alarm(libc, () => this.step({ kind: "timer" }), {
+      wanted: (at) => this.keeping.imminent(at),
+      play: () => this.practise(),
+    });
     this.interfaces.learn(this.rtnl.dump("links"));
     this.interfaces.learn(this.rtnl.dump("addresses"));
     const mac = (port: string) => this.interfaces.named(port)?.mac ?? NO_MAC;
@@ -129,11 +137,15 @@ export class LinuxHost implements Host {
     this.datapaths = options.datapaths(this);
     const holds = protocols.flatMap((one) => one.holds ?? []);
     this.keeping = new Keeping(this, holds, this.datapaths, this.wanted, options.guard);
+    this.understudy = this.engage();
     for (const name of this.node.wires()) this.attach(name);
   }
 
   start(): void {
-    this.rtnl.rehearse();
+    for (let time = 0; time < REHEARSALS; time++) {
+      this.understudy.takeOver();
+      this.understudy.wait();
+    }
     for (const [key, wish] of wishesOf(this.protocols, this.config)) this.prepare(key, wish);
     this.reviews = setInterval(() => this.keeping.review(), REVIEW);
     for (const name of this.attached.keys()) this.refresh(name);
@@ -148,6 +160,7 @@ export class LinuxHost implements Host {
     const before = wishesOf(this.protocols, this.config);
     const unchanged = this.config;
     this.config = config;
+    this.understudy = this.engage();
     const fresh: Port[] = [];
     this.busy = true;
     try {
@@ -223,6 +236,21 @@ export class LinuxHost implements Host {
 
   wake(_node: Node, at: Instant): void {
     this.alarm.set(at === NEVER || Number.isNaN(at) ? NEVER : at);
+  }
+
+  private engage(): Understudy {
+    return new Understudy(
+      this.protocols,
+      this.config,
+      (port) => new Attached(port),
+      (change) => this.datapaths.find(({ type }) => type === change.type)?.rehearse(change),
+    );
+  }
+
+  /** Just before a takeover: what has not run for a while takes three times as long. */
+  private practise(): void {
+    this.understudy.takeOver();
+    setImmediate(() => this.understudy.wait());
   }
 
   /** Stops all machines. Resolves when none waits for anything any more: what was stopped has come to its end. */

@@ -1,7 +1,7 @@
 /** What another process has to know to give back what this one holds: put together anew whenever anything of it changes. */
 import { ip4From, ip6From, ipBytes } from "../../core/addr.ts";
 import type { Change } from "../../core/machine.ts";
-import { ZERO } from "../../core/time.ts";
+import { type Instant, ZERO } from "../../core/time.ts";
 import type { AnyProtocol, Farewell, Kernel, NodeConfig } from "../../node/protocol.ts";
 import type { Holding, Packet } from "./holdings.ts";
 import type { Datapath, LinuxHost } from "./host.ts";
@@ -66,6 +66,14 @@ export class Keeping {
         if (farewell !== this.told.get(key)) this.tell(key, farewell);
       }
     }
+  }
+
+  /** Whether a wish will come with the timer of this time, unless something is heard before. */
+  imminent(at: Instant): boolean {
+    return this.kernels.some(({ machine, imminent }) => {
+      const state = this.host.node.machine(machine)?.state;
+      return state !== undefined && imminent(state as never, at);
+    });
   }
 
   private farewells(): ReadonlyMap<string, Farewell> {

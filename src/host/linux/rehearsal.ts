@@ -1,12 +1,14 @@
 /**
  * What runs for the first time in Node.js takes milliseconds, and a takeover must not be the first time: before anything is
- * real, nodes of the same configuration on wires that lead nowhere go through their lives a few times.
+ * real, nodes of the same configuration on wires that lead nowhere go through their lives a few times. What has not run for
+ * some milliseconds takes three times as long, for processors forget as well: an understudy goes through a takeover just
+ * before the real one.
  */
 import type { Mac } from "../../core/addr.ts";
 import type { Frame } from "../../core/frame.ts";
 import { Log } from "../../core/log.ts";
-import type { Port } from "../../core/machine.ts";
-import { type Instant, instant, NEVER } from "../../core/time.ts";
+import type { Change, Port } from "../../core/machine.ts";
+import { type Instant, instant, NEVER, sec } from "../../core/time.ts";
 import type { Wire } from "../../node/host.ts";
 import { machinesOf } from "../../node/machines.ts";
 import { Node } from "../../node/node.ts";
@@ -73,13 +75,7 @@ function live(
   const node = new Node({ name: config.node, id: 0, seed: 1, mac: () => MAC }, host, log);
   node.mount(machinesOf(protocols, config, node));
   let now = BEGINNINGS[number % BEGINNINGS.length] as Instant;
-  const addresses = ADDRESSES[number % ADDRESSES.length];
-  for (const name of node.wires()) {
-    const port = node.port(name);
-    node.attach(port, wire(port));
-    node.step({ kind: "heard", event: addressesOf(name, addresses) }, now);
-    node.step({ kind: "link", port, up: true }, now);
-  }
+  connect(node, wire, now, ADDRESSES[number % ADDRESSES.length]);
   node.step({ kind: "command", to: "*", command: { verb: "start" } }, now);
   for (let time = 0; time < TIMES; time++) {
     for (const { port, frame } of heard) node.deliver(node.port(port), frame, now);
@@ -90,6 +86,77 @@ function live(
   }
   node.step({ kind: "command", to: "*", command: { verb: "stop" } }, now);
   return { wishes, sent };
+}
+
+/** Time of an understudy between one takeover and the next life: its goodbyes are over. */
+const APART = sec(600);
+
+/** A node that waits to become master and has nobody to wait for: it lives on its own time. */
+export class Understudy {
+  private readonly node: Node;
+  private now: Instant;
+
+  /** @param apply is given its wishes */
+  constructor(
+    protocols: readonly AnyProtocol[],
+    config: NodeConfig,
+    wire: (port: Port) => Wire,
+    apply: (change: Change) => void,
+  ) {
+    const log = new Log();
+    log.follow({ everything: false, read: () => {} });
+    const sample = sampleOf(protocols, config);
+    this.node = new Node(
+      { name: config.node, id: 0, seed: 1, mac: () => MAC },
+      { apply: (_, change) => apply(change), wake: () => {} },
+      log,
+    );
+    this.node.mount(machinesOf(protocols, sample, this.node));
+    this.now = BEGINNINGS[1] as Instant;
+    connect(this.node, wire, this.now, ADDRESSES[0]);
+    this.wait();
+  }
+
+  /** Its timer: it becomes master. */
+  takeOver(): void {
+    this.elapse();
+  }
+
+  /** Begins afresh. */
+  wait(): void {
+    this.node.step({ kind: "command", to: "*", command: { verb: "stop" } }, this.now);
+    this.now = (this.now + APART) as Instant;
+    this.node.step({ kind: "timer" }, this.now);
+    this.node.step({ kind: "command", to: "*", command: { verb: "start" } }, this.now);
+    // What was told of is looked at in one go, after a moment.
+    this.elapse();
+  }
+
+  private elapse(): void {
+    const due = this.node.deadline();
+    if (due === NEVER) return;
+    this.now = due;
+    this.node.step({ kind: "timer" }, due);
+  }
+}
+
+/** As little as goes the same ways. */
+function sampleOf(protocols: readonly AnyProtocol[], config: NodeConfig): NodeConfig {
+  const sample: Record<string, unknown> = { node: config.node };
+  for (const { key, holds } of protocols) {
+    if (key !== undefined && holds !== undefined && config[key] !== undefined)
+      sample[key] = holds.sample(config[key] as never);
+  }
+  return sample as NodeConfig;
+}
+
+function connect(node: Node, wire: (port: Port) => Wire, now: Instant, addresses: readonly string[] | undefined): void {
+  for (const name of node.wires()) {
+    const port = node.port(name);
+    node.attach(port, wire(port));
+    node.step({ kind: "heard", event: addressesOf(name, addresses) }, now);
+    node.step({ kind: "link", port, up: true }, now);
+  }
 }
 
 function addressesOf(port: string, addresses: readonly string[] | undefined) {

@@ -13,10 +13,6 @@ const PIECE = 1 << 16;
 /** Messages that are taken in one go, before timers get their turn. */
 const BATCH = 4_096;
 
-/** No interface has such an index. */
-const NOWHERE = 0x7fff_fff0;
-const REHEARSALS = 20;
-
 /** A wish that the kernel has refused. */
 export class Refused extends Error {
   override readonly name = "Refused";
@@ -77,17 +73,6 @@ export class Rtnl {
   /** Carries out wishes in their order; the first that the kernel refuses is thrown as `Refused`, the rest is done too. */
   carryOut(requests: readonly Request[]): void {
     if (requests.length > 0) this.send(requests);
-  }
-
-  /** Goes through what taking an address takes, on an interface that there is not: see rehearsal.ts. */
-  rehearse(): void {
-    for (let time = 0; time < REHEARSALS; time++) {
-      try {
-        this.carryOut([{ kind: "add-address", index: NOWHERE, address: new Uint8Array(4), length: 32 }]);
-      } catch (error) {
-        if (!(error instanceof Refused)) throw error;
-      }
-    }
   }
 
   close(): void {

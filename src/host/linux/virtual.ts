@@ -4,7 +4,16 @@
  * address and without forwarding, so that it answers nobody and passes nothing on (RFC 9568 §6.4.2).
  */
 import { randomBytes } from "node:crypto";
-import { type Family, formatPrefix, type Ip, ipBytes, type Mac, macBytes, macFrom, type Prefix } from "../../core/addr.ts";
+import {
+  type Family,
+  formatPrefix,
+  type Ip,
+  ipBytes,
+  type Mac,
+  macBytes,
+  macFrom,
+  type Prefix,
+} from "../../core/addr.ts";
 import type { Change } from "../../core/machine.ts";
 import type { VirtualWish } from "../../node/host.ts";
 import { SHIELDED, type Shield } from "./firewall.ts";
@@ -25,6 +34,19 @@ const DEVICES = 0x69000000 + process.pid;
 const EXISTS = 17;
 const NO_DEVICE = 19;
 const GONE = new Set([2, NO_DEVICE, 99]); // ENOENT, ENODEV, EADDRNOTAVAIL
+
+/** No interface has such an index. */
+const NOWHERE = 0x7fff_fff0;
+
+const NOTHING = {
+  device: undefined,
+  on: undefined,
+  hushed: false,
+  forwards: false,
+  forgotten: false,
+  quietUntil: 0,
+  doubled: false,
+} as const;
 
 export class VirtualAddresses implements Datapath {
   readonly type = "ip.virtual";
@@ -79,6 +101,15 @@ export class VirtualAddresses implements Datapath {
     if (wish.mac !== undefined) this.device(held, below.index);
   }
 
+  rehearse(change: Change): void {
+    const wish = change as VirtualWish;
+    const device =
+      wish.mac === undefined
+        ? undefined
+        : { name: "", index: NOWHERE, below: NOWHERE, idleMac: idleMac(wish, wish.mac), shielded: false };
+    this.put({ key: "", wish, ...NOTHING }, device, NOWHERE);
+  }
+
   retire(): void {
     this.retired = true;
   }
@@ -109,16 +140,7 @@ export class VirtualAddresses implements Datapath {
   private heldFor(key: string, wish: VirtualWish): Held {
     const known = this.held.get(key);
     if (known !== undefined) return known;
-    const nothing = {
-      device: undefined,
-      on: undefined,
-      hushed: false,
-      forwards: false,
-      forgotten: false,
-      quietUntil: 0,
-      doubled: false,
-    };
-    const held: Held = { key, wish, ...nothing };
+    const held: Held = { key, wish, ...NOTHING };
     this.held.set(key, held);
     return held;
   }
@@ -179,7 +201,22 @@ export class VirtualAddresses implements Datapath {
     if (below === undefined) return;
     const device = wish.mac === undefined ? undefined : this.device(held, below.index);
     if (wish.mac !== undefined && device === undefined) return;
-    const index = device?.index ?? below.index;
+    this.put(held, device, device?.index ?? below.index);
+    if (held.hushed) for (const { path } of silence(wish, device)) writeSysctl(path, ANSWERS);
+    held.hushed = false;
+    if (device === undefined) return;
+    if (held.forwards) forward(wish, device, "1");
+    // A look at the setting takes as long as all of this together.
+    setImmediate(() => {
+      const before = held.forwards;
+      this.lookForForwarding(held);
+      if (held.on?.index === device.index && held.forwards !== before) forward(wish, device, held.forwards ? "1" : "0");
+    });
+  }
+
+  /** Gives the kernel the addresses that are wished for, and takes back those that no longer are. */
+  private put(held: Held, device: Device | undefined, index: number): void {
+    const { wish } = held;
     const old = held.on?.index === index ? held.on.addresses : [];
     const requests: Request[] = [];
     const wanted = ours(wish);
@@ -192,16 +229,6 @@ export class VirtualAddresses implements Datapath {
     }
     this.carryOut(wish.port, requests);
     held.on = { index, addresses: wanted };
-    if (held.hushed) for (const { path } of silence(wish, device)) writeSysctl(path, ANSWERS);
-    held.hushed = false;
-    if (device === undefined) return;
-    if (held.forwards) forward(wish, device, "1");
-    // A look at the setting takes as long as all of this together.
-    setImmediate(() => {
-      const before = held.forwards;
-      this.lookForForwarding(held);
-      if (held.on?.index === device.index && held.forwards !== before) forward(wish, device, held.forwards ? "1" : "0");
-    });
   }
 
   private lookForForwarding(held: Held): void {
@@ -249,10 +276,8 @@ export class VirtualAddresses implements Datapath {
     const { wish } = held;
     if (wish.mac === undefined) return undefined;
     const name = deviceName(wish, below);
-    // Linux says with IPv6 what an interface listens to (RFC 3810 §6.1) whenever that is switched on or changes: with the virtual
-    // MAC from a backup, and switches would look for the master here.
-    const idleMac = wish.family === "ipv4" ? wish.mac : randomMac();
-    const requests: Request[] = [{ kind: "add-macvlan", name, on: below, mac: macBytes(idleMac) }];
+    const idle = idleMac(wish, wish.mac);
+    const requests: Request[] = [{ kind: "add-macvlan", name, on: below, mac: macBytes(idle) }];
     if (!this.carryOut(wish.port, requests)) return undefined;
     const index = this.host.rtnl.indexOf(name);
     if (index === undefined) {
@@ -262,7 +287,7 @@ export class VirtualAddresses implements Datapath {
       }
       return undefined;
     }
-    held.device = { name, index, below, idleMac, shielded: false };
+    held.device = { name, index, below, idleMac: idle, shielded: false };
     this.lookForForwarding(held);
     // Before it is switched on for the first time: no address of its own making, no test for duplicates.
     for (const [path, value] of ownSettings(wish.family, name)) writeSysctl(path, value);
@@ -346,8 +371,13 @@ function dressed(wish: VirtualWish, { index, idleMac }: Device, wanted: readonly
   return [{ kind: "set-mac", index, mac: macBytes(wish.mac) }, ...routes];
 }
 
-/** A MAC address that is nobody's: locally administered, of one station (IEEE 802 §8.4). */
-function randomMac(): Mac {
+/**
+ * Linux says with IPv6 what an interface listens to (RFC 3810 §6.1) whenever that is switched on or changes: with the virtual
+ * MAC from a backup, and switches would look for the master here. So that has one that is nobody's: locally administered,
+ * of one station (IEEE 802 §8.4). With IPv4 alone a device says nothing.
+ */
+function idleMac({ family }: VirtualWish, mac: Mac): Mac {
+  if (family === "ipv4") return mac;
   const octets = randomBytes(6);
   octets[0] = ((octets[0] as number) & 0xfc) | 0x02;
   return macFrom(octets);

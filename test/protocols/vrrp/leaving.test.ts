@@ -115,4 +115,17 @@ describe("what is said for a master whose process has died", () => {
     const [farewell] = kernel.farewells(stateOf(bench) as never);
     expect(wish === undefined ? "" : kernel.key(wish)).toBe(farewell?.key);
   });
+
+  test("the host knows whether a timer makes a backup master, or has been heard away", () => {
+    const bench = new Bench([given()]).hear(200);
+    const [router] = stateOf(bench).routers;
+    const imminent = () => kernel.imminent(stateOf(bench) as never, router?.downAt ?? bench.now);
+    expect(imminent()).toBe(true);
+    // What only repeats the last advert is noted: the timer is moved when it fires.
+    for (let time = 0; time < 3; time++) bench.wait(sec(0.5)).hear(200);
+    expect(imminent()).toBe(false);
+    bench.wait(sec(5));
+    expect(router?.state).toBe("master");
+    expect(kernel.imminent(stateOf(bench) as never, bench.now)).toBe(false);
+  });
 });
