@@ -27,8 +27,28 @@ export class Log {
   /** Whether any reader wants frames, timers and alarms. */
   everything = false;
   private readonly readers = new Set<Reader>();
+  private readonly unread: Entry[] = [];
+  private holds = 0;
 
   append(entry: Entry): void {
+    if (this.holds > 0) this.unread.push(entry);
+    else this.show(entry);
+  }
+
+  /** Readers wait until the last `release`: they must not hold up what a network waits for. */
+  hold(): void {
+    this.holds++;
+  }
+
+  release(): void {
+    if (this.holds === 1) {
+      // What readers cause comes behind, in its order.
+      for (let next = this.unread.shift(); next !== undefined; next = this.unread.shift()) this.show(next);
+    }
+    this.holds--;
+  }
+
+  private show(entry: Entry): void {
     for (const reader of this.readers) {
       if (reader.everything || isFact(entry)) reader.read(entry);
     }

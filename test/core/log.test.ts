@@ -102,3 +102,28 @@ it("a view is a fold: it starts at its beginning and takes entries as they come"
   for (const one of [EVENT, LINK, EVENT]) log.append(one);
   expect([folded.value, log.everything]).toEqual([2, false]);
 });
+
+it("who holds it has readers wait; what these cause comes behind what they are shown", () => {
+  const log = new Log();
+  const seen: string[] = [];
+  log.follow({
+    everything: true,
+    read: ({ what }) => {
+      seen.push(what.kind);
+      if (what.kind !== "event") return;
+      // As a reader that sends an order: it is an input of its own.
+      log.hold();
+      log.append(COMMAND);
+      log.release();
+    },
+  });
+  log.hold();
+  log.hold();
+  for (const one of [EVENT, APPLY]) log.append(one);
+  log.release();
+  expect(seen).toEqual([]);
+  log.release();
+  expect(seen).toEqual(["event", "apply", "command"]);
+  log.append(LINK);
+  expect(seen.at(-1)).toBe("link");
+});

@@ -3,7 +3,7 @@ import { toHex } from "../../core/bytes.ts";
 import type { Holding, Undo } from "./holdings.ts";
 import type { Request } from "./netlink.ts";
 import { nft } from "./nft.ts";
-import { Refused, type Rtnl } from "./rtnl.ts";
+import { orderOf, Refused, type Rtnl } from "./rtnl.ts";
 import { readSysctl, writeSysctl } from "./sysctl.ts";
 
 /** What was to be removed is not there: ENOENT, ENXIO, ENODEV, EADDRNOTAVAIL. */
@@ -124,7 +124,7 @@ export class GivingBack {
 
   private remove(request: Request, what: string): void {
     try {
-      this.rtnl.carryOut([request]);
+      this.rtnl.carryOut(orderOf([request]));
     } catch (error) {
       if (error instanceof Refused && GONE.has(error.errno)) return;
       this.trouble(`${what} stays behind: ${error instanceof Error ? error.message : String(error)}`);

@@ -162,7 +162,7 @@ export class LinuxHost implements Host {
     this.config = config;
     this.understudy = this.engage();
     const fresh: Port[] = [];
-    this.busy = true;
+    this.begin();
     try {
       for (const { name, key, mount } of this.protocols) {
         const own = key === undefined ? undefined : config[key];
@@ -179,7 +179,7 @@ export class LinuxHost implements Host {
         for (const port of ports.unused) this.detach(port.name);
       }
     } finally {
-      this.busy = false;
+      this.end();
     }
     const after = wishesOf(this.protocols, config);
     for (const [key, wish] of before) if (!sameDevice(wish, after.get(key))) this.forget(key);
@@ -295,7 +295,7 @@ export class LinuxHost implements Host {
       this.waiting.push(input);
       return;
     }
-    this.busy = true;
+    this.begin();
     try {
       this.tellTime();
       this.node.step(input, monotonic());
@@ -303,9 +303,19 @@ export class LinuxHost implements Host {
         this.node.step(next, monotonic());
       }
     } finally {
-      this.busy = false;
+      this.end();
     }
     this.lookForRest();
+  }
+
+  private begin(): void {
+    this.busy = true;
+    this.options.log.hold();
+  }
+
+  private end(): void {
+    this.busy = false;
+    this.options.log.release();
   }
 
   /** Whoever signs with the time, or compares it, hears that the clock was set before anything happens by it. */
@@ -317,12 +327,12 @@ export class LinuxHost implements Host {
 
   private receive(attached: Attached, octets: Uint8Array): void {
     if (this.closed || octets.length < ETHERNET_HEADER) return;
-    this.busy = true;
+    this.begin();
     try {
       this.tellTime();
       this.node.deliver(attached.port, Frame.of(octets), monotonic());
     } finally {
-      this.busy = false;
+      this.end();
     }
     const next = this.waiting.shift();
     if (next === undefined) this.lookForRest();

@@ -20,7 +20,17 @@ const ERROR = 2;
 const DONE = 3;
 const OVERRUN = 4;
 const HEADER = 16;
-const IFLA = { address: 1, name: 3, mtu: 4, link: 5, master: 10, operstate: 16, linkInfo: 18, group: 27 } as const;
+const IFLA = {
+  address: 1,
+  name: 3,
+  mtu: 4,
+  link: 5,
+  master: 10,
+  operstate: 16,
+  linkInfo: 18,
+  afSpec: 26,
+  group: 27,
+} as const;
 const IFLA_INFO = { kind: 1, data: 2 } as const;
 const IFLA_MACVLAN_MODE = 1;
 /** MACVLAN_MODE_PRIVATE: siblings on the same interface do not hear each other. */
@@ -46,7 +56,6 @@ export const GROUPS = 0x1 | 0x10 | 0x100;
 
 export type Request =
   | { readonly kind: "links" | "addresses" }
-  | { readonly kind: "link"; readonly index: number }
   | { readonly kind: "add-macvlan"; readonly name: string; readonly on: number; readonly mac: Uint8Array }
   | { readonly kind: "delete-link"; readonly index: number }
   /** Makes an interface one of a group, which has no meaning but that it can be deleted at once; 0: of none. */
@@ -190,8 +199,6 @@ export function encodeRequest(request: Request, sequence: number): Uint8Array {
   switch (request.kind) {
     case "links":
       return linkHeader(header(RTM.getLink, FLAG.dump, sequence), 0).finish();
-    case "link":
-      return linkHeader(header(RTM.getLink, FLAG.ack, sequence), request.index).finish();
     case "addresses":
       // struct ifaddrmsg of any family.
       return header(RTM.getAddress, FLAG.dump, sequence).u32(0).u32(0).finish();

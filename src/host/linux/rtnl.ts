@@ -1,5 +1,5 @@
 /** The kernel's view of links and addresses: asked once, then kept by its events; and wishes to it, carried out at once. */
-import { CallFailed, type Libc, SOCK_FLAGS, SOCK_RAW, type Watched } from "./libc.ts";
+import { CallFailed, LITTLE, type Libc, SOCK_FLAGS, SOCK_RAW, type Watched } from "./libc.ts";
 import { decodeNews, encodeRequest, GROUPS, type News, type Request } from "./netlink.ts";
 
 const AF_NETLINK = 16;
@@ -10,6 +10,8 @@ const RECEIVE_BUFFER = 1 << 21;
 /** A dump comes in pieces of up to 32 KiB. */
 const PIECE = 1 << 16;
 
+/** struct nlmsghdr: where a message has its number. */
+const SEQUENCE = 8;
 /** Messages that are taken in one go, before timers get their turn. */
 const BATCH = 4_096;
 
@@ -52,7 +54,7 @@ export class Rtnl {
 
   /** Everything that there is now. */
   dump(kind: "links" | "addresses"): News[] {
-    return this.send([{ kind }]);
+    return this.send(orderOf([{ kind }]));
   }
 
   /** Of an interface as the kernel has it now, whatever its events were so far; undefined where there is none. */
@@ -60,19 +62,9 @@ export class Rtnl {
     return this.libc.indexOf(name);
   }
 
-  /** The MAC address that an interface has now, whatever its events were so far; undefined where there is none. */
-  macOf(index: number): Uint8Array | undefined {
-    try {
-      for (const news of this.send([{ kind: "link", index }])) if (news.kind === "link") return news.mac;
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-    }
-    return undefined;
-  }
-
   /** Carries out wishes in their order; the first that the kernel refuses is thrown as `Refused`, the rest is done too. */
-  carryOut(requests: readonly Request[]): void {
-    if (requests.length > 0) this.send(requests);
+  carryOut(order: Order): void {
+    if (order.requests.length > 0) this.send(order);
   }
 
   close(): void {
@@ -81,10 +73,10 @@ export class Rtnl {
     this.libc.close(this.asking);
   }
 
-  private send(requests: readonly Request[]): News[] {
+  private send({ requests, messages, octets }: Order): News[] {
     const first = this.sequence + 1;
-    const messages = requests.map((request) => encodeRequest(request, ++this.sequence));
-    this.libc.send(this.asking, messages.length === 1 ? (messages[0] as Uint8Array) : concat(messages));
+    for (const message of messages) message.setUint32(SEQUENCE, ++this.sequence, LITTLE);
+    this.libc.send(this.asking, octets);
     return this.answers(requests, first);
   }
 
@@ -131,14 +123,25 @@ export class Rtnl {
   }
 }
 
-function concat(messages: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(messages.reduce((sum, { length }) => sum + length, 0));
+/** Wishes as the kernel takes them, to be carried out as often as one likes. */
+export interface Order {
+  readonly requests: readonly Request[];
+  readonly octets: Uint8Array;
+  /** One for each request, within the octets. */
+  readonly messages: readonly DataView[];
+}
+
+export function orderOf(requests: readonly Request[]): Order {
+  const all = requests.map((request) => encodeRequest(request, 0));
+  const octets = new Uint8Array(all.reduce((sum, { length }) => sum + length, 0));
+  const messages: DataView[] = [];
   let at = 0;
-  for (const message of messages) {
-    all.set(message, at);
-    at += message.length;
+  for (const one of all) {
+    octets.set(one, at);
+    messages.push(new DataView(octets.buffer, at, one.length));
+    at += one.length;
   }
-  return all;
+  return { requests, octets, messages };
 }
 
 function open(libc: Libc, groups: number): number {

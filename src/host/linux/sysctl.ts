@@ -1,5 +1,5 @@
 /** Settings of the kernel under /proc/sys/net, set for as long as something needs them and put back afterwards. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 
 /** "ipv4/conf/eth0/arp_ignore". */
 export type SysctlPath = string;
@@ -9,7 +9,7 @@ export interface Saved {
   readonly value: string;
 }
 
-function file(path: SysctlPath): string {
+export function file(path: SysctlPath): string {
   return `/proc/sys/net/${path}`;
 }
 
@@ -24,11 +24,47 @@ export function readSysctl(path: SysctlPath): string | undefined {
 
 /** False when the kernel does not take it. */
 export function writeSysctl(path: SysctlPath, value: string): boolean {
+  return write(file(path), value);
+}
+
+function write(name: string, value: string): boolean {
   try {
-    writeFileSync(file(path), value);
+    writeFileSync(name, value);
     return true;
   } catch {
     return false;
+  }
+}
+
+/** A setting of one digit that is written when there is no time to look for it: the file stays open. */
+export class Switch {
+  private readonly fd: number | undefined;
+
+  constructor(private readonly name: string) {
+    this.fd = open(name);
+  }
+
+  /** False when the kernel does not take it. */
+  write(digit: string): boolean {
+    try {
+      if (this.fd !== undefined) return writeSync(this.fd, digit, 0) > 0;
+    } catch {
+      // Of a device that has another name by now: whoever has that path is asked.
+    }
+    return write(this.name, digit);
+  }
+
+  close(): void {
+    if (this.fd !== undefined) closeSync(this.fd);
+  }
+}
+
+/** Undefined where there is no such setting, or too many files are open. */
+function open(name: string): number | undefined {
+  try {
+    return openSync(name, "w");
+  } catch {
+    return undefined;
   }
 }
 

@@ -3,12 +3,14 @@
  * renamed, switched off or given another MAC, interfaces that go and come back. It is put back at once and said; a router
  * does not give its mastership up for it, and what others put where it must not be is removed.
  */
-import { formatPrefix, ipBytes, type Mac, macBytes, macFrom, type Prefix } from "../../core/addr.ts";
+import { formatPrefix, ipBytes, macBytes, type Prefix } from "../../core/addr.ts";
 import type { VirtualWish } from "../../node/host.ts";
 import { monotonic } from "./alarm.ts";
 import type { LinuxHost } from "./host.ts";
 import type { KernelInterface } from "./interfaces.ts";
 import type { Request } from "./netlink.ts";
+import type { Order } from "./rtnl.ts";
+import type { Switch } from "./sysctl.ts";
 
 /** What others do to one thing that is held is said at most this often: microseconds. */
 const QUIET = 1_000_000;
@@ -18,8 +20,8 @@ export interface Device {
   readonly index: number;
   /** Of the interface below. */
   readonly below: number;
-  /** Its MAC address while another router is master. */
-  readonly idleMac: Mac;
+  /** The setting without which it does nothing for anybody. */
+  readonly gate: Pick<Switch, "write" | "close">;
   /** The rules of the firewall take it for one of a router with `accept: false`. */
   shielded: boolean;
 }
@@ -30,6 +32,8 @@ export interface Held {
   device: Device | undefined;
   /** Index and addresses that the kernel was given. */
   on: { readonly index: number; readonly addresses: readonly Prefix[] } | undefined;
+  /** What giving it its addresses will take, on the interface of this index. */
+  ready: (Pick<VirtualWish, "addresses" | "accept"> & { readonly index: number; readonly order: Order }) | undefined;
   hushed: boolean;
   /** Whether the interface below forwards, as it was when somebody last looked. */
   forwards: boolean;
@@ -132,7 +136,7 @@ export class Upkeep {
   /** Brings a device of ours in line. @returns what was wrong with it, in words */
   private mend(held: Held, device: Device): string | undefined {
     const { wish } = held;
-    const { name, index, idleMac } = device;
+    const { name, index } = device;
     const there = this.host.interfaces.at(index);
     // One that was made a moment ago is not in the news yet: the kernel knows.
     if (there === undefined && this.host.rtnl.indexOf(name) === index) return undefined;
@@ -141,21 +145,14 @@ export class Upkeep {
       held.on = undefined;
       return `somebody ${there === undefined ? "deleted" : "renamed"} ${name}, which is made again`;
     }
-    const mac = held.on === undefined ? idleMac : wish.mac;
-    if (mac !== undefined && there.mac !== mac && this.macNow(index) !== mac) {
-      const set = this.works.changes(wish.port, { kind: "set-mac", index, mac: macBytes(mac) });
+    if (there.mac !== wish.mac && wish.mac !== undefined) {
+      const set = this.works.changes(wish.port, { kind: "set-mac", index, mac: macBytes(wish.mac) });
       return set ? `somebody gave ${name} the MAC address ${there.mac}; it has its own again` : undefined;
     }
     if (there.admin) return undefined;
     // One that is being deleted goes down first.
     const set = this.works.changes(wish.port, { kind: "set-up", index, up: true });
     return set ? `somebody switched ${name} off, which is switched on again` : undefined;
-  }
-
-  /** What was set a moment ago is not in the news yet: the kernel knows. */
-  private macNow(index: number): Mac | undefined {
-    const octets = this.host.rtnl.macOf(index);
-    return octets === undefined ? undefined : macFrom(octets, 0);
   }
 
   /** RFC 9568 §6.4.2: a backup does not answer for the addresses, whoever has put them there. */
@@ -207,6 +204,6 @@ export function address<K extends "add-address" | "delete-address">(
   return { kind, index, address: ipBytes(ip), length };
 }
 
-function same(one: Prefix, other: Prefix): boolean {
+export function same(one: Prefix, other: Prefix): boolean {
   return one.address === other.address && one.length === other.length;
 }

@@ -1,28 +1,19 @@
 /**
  * Virtual addresses on the kernel: with a virtual MAC on a macvlan of their own, without one on the interface itself. The
  * macvlan stands ready while another router is master: switched on, for that takes the kernel some 20 ms, but without an
- * address and without forwarding, so that it answers nobody and passes nothing on (RFC 9568 §6.4.2).
+ * address and without forwarding, with IPv6 without all of it, so that it answers nobody and passes nothing on (RFC 9568
+ * §6.4.2).
  */
-import { randomBytes } from "node:crypto";
-import {
-  type Family,
-  formatPrefix,
-  type Ip,
-  ipBytes,
-  type Mac,
-  macBytes,
-  macFrom,
-  type Prefix,
-} from "../../core/addr.ts";
+import { type Family, formatPrefix, type Ip, ipBytes, macBytes } from "../../core/addr.ts";
 import type { Change } from "../../core/machine.ts";
 import type { VirtualWish } from "../../node/host.ts";
 import { SHIELDED, type Shield } from "./firewall.ts";
 import type { Undo } from "./holdings.ts";
 import type { Datapath, LinuxHost, Undoing } from "./host.ts";
 import type { Request } from "./netlink.ts";
-import { Refused } from "./rtnl.ts";
-import { readSysctl, type Saved, Sysctls, writeSysctl } from "./sysctl.ts";
-import { address, type Complain, type Device, given, type Held, ours, Upkeep } from "./upkeep.ts";
+import { type Order, orderOf, Refused } from "./rtnl.ts";
+import { file, readSysctl, type Saved, Switch, Sysctls, writeSysctl } from "./sysctl.ts";
+import { address, type Complain, type Device, given, type Held, ours, same, Upkeep } from "./upkeep.ts";
 
 /** Linux takes 15 octets of a name. The index makes it one of its interface's; the family has routers of its own. */
 function deviceName({ vrid, family }: VirtualWish, index: number): string {
@@ -37,10 +28,10 @@ const GONE = new Set([2, NO_DEVICE, 99]); // ENOENT, ENODEV, EADDRNOTAVAIL
 
 /** No interface has such an index. */
 const NOWHERE = 0x7fff_fff0;
-
 const NOTHING = {
   device: undefined,
   on: undefined,
+  ready: undefined,
   hushed: false,
   forwards: false,
   forgotten: false,
@@ -53,6 +44,13 @@ export class VirtualAddresses implements Datapath {
   private readonly held = new Map<string, Held>();
   private readonly sysctls = new Sysctls();
   private readonly upkeep: Upkeep;
+  private readonly noDevice: Device = {
+    name: "",
+    index: NOWHERE,
+    below: NOWHERE,
+    gate: new Switch("/dev/null"),
+    shielded: false,
+  };
   private retired = false;
 
   constructor(
@@ -98,16 +96,13 @@ export class VirtualAddresses implements Datapath {
     const below = this.host.interfaces.named(wish.port);
     if (below === undefined) return;
     this.sweep(held, below.index);
-    if (wish.mac !== undefined) this.device(held, below.index);
+    const device = wish.mac === undefined ? undefined : this.device(held, below.index);
+    this.ready(held, device?.index ?? below.index);
   }
 
   rehearse(change: Change): void {
     const wish = change as VirtualWish;
-    const device =
-      wish.mac === undefined
-        ? undefined
-        : { name: "", index: NOWHERE, below: NOWHERE, idleMac: idleMac(wish, wish.mac), shielded: false };
-    this.put({ key: "", wish, ...NOTHING }, device, NOWHERE);
+    this.put({ key: "", wish, ...NOTHING }, wish.mac === undefined ? undefined : this.noDevice, NOWHERE);
   }
 
   retire(): void {
@@ -169,12 +164,14 @@ export class VirtualAddresses implements Datapath {
     const moved = interfaces.at(device.below)?.name ?? port;
     for (const [path] of this.needs(held)) this.sysctls.release(path, path.replace(`/${port}/`, `/${moved}/`));
     if (interfaces.at(device.index) !== undefined) this.carryOut(port, [{ kind: "delete-link", index: device.index }]);
+    device.gate.close();
     held.device = undefined;
   }
 
   /** Takes everything away that was made. */
   close(): void {
     const devices = [...this.held.values()].flatMap((held) => this.release(held) ?? []);
+    this.noDevice.gate.close();
     // The kernel takes some 20 ms to remove one device, and hardly longer for a whole group.
     for (const { index } of devices) this.carryOut("", [{ kind: "group-link", index, group: DEVICES }]);
     if (devices.length > 0) this.carryOut("", [{ kind: "delete-group", group: DEVICES }]);
@@ -190,7 +187,10 @@ export class VirtualAddresses implements Datapath {
     const { device } = held;
     this.held.delete(held.key);
     this.give(held);
-    if (device !== undefined) for (const [path] of this.needs(held)) this.sysctls.release(path);
+    if (device !== undefined) {
+      for (const [path] of this.needs(held)) this.sysctls.release(path);
+      device.gate.close();
+    }
     held.device = undefined;
     return device;
   }
@@ -205,30 +205,44 @@ export class VirtualAddresses implements Datapath {
     if (held.hushed) for (const { path } of silence(wish, device)) writeSysctl(path, ANSWERS);
     held.hushed = false;
     if (device === undefined) return;
-    if (held.forwards) forward(wish, device, "1");
     // A look at the setting takes as long as all of this together.
     setImmediate(() => {
       const before = held.forwards;
       this.lookForForwarding(held);
-      if (held.on?.index === device.index && held.forwards !== before) forward(wish, device, held.forwards ? "1" : "0");
+      if (held.on?.index === device.index && held.forwards !== before) forward(wish, device, held.forwards);
     });
   }
 
   /** Gives the kernel the addresses that are wished for, and takes back those that no longer are. */
   private put(held: Held, device: Device | undefined, index: number): void {
-    const { wish } = held;
-    const old = held.on?.index === index ? held.on.addresses : [];
-    const requests: Request[] = [];
+    const { wish, on } = held;
     const wanted = ours(wish);
-    if (device !== undefined && held.on === undefined) requests.push(...dressed(wish, device, wanted));
-    for (const one of wanted) requests.push(given(wish, index, one));
-    for (const one of old) {
-      if (!wanted.some((other) => other.address === one.address && other.length === one.length)) {
-        requests.push(address("delete-address", index, one));
-      }
+    if (on?.index === index) {
+      const old = on.addresses.filter((one) => !wanted.some((other) => same(one, other)));
+      const away = old.map((one) => address("delete-address", index, one));
+      this.carryOut(wish.port, [...wanted.map((one) => given(wish, index, one)), ...away]);
+    } else {
+      device?.gate.write(OPEN[wish.family](held.forwards));
+      this.obey(wish.port, this.ready(held, index));
     }
-    this.carryOut(wish.port, requests);
     held.on = { index, addresses: wanted };
+  }
+
+  /** What putting all of its addresses on this interface takes: put together while there is time. */
+  private ready(held: Held, index: number): Order {
+    const { ready, wish } = held;
+    const { accept, addresses } = wish;
+    if (ready?.index === index && ready.addresses === addresses && ready.accept === accept) return ready.order;
+    const requests = ours(wish).flatMap((one): readonly Request[] => {
+      const add = given(wish, index, one);
+      // Linux makes the route of an IPv6 address a moment after the address, and between would forward, or ask for, what is
+      // for the address itself. With the device that is switched off goes the route.
+      const own = wish.family === "ipv6" && wish.mac !== undefined;
+      return own ? [{ kind: "add-local-route", index, address: add.address }, add] : [add];
+    });
+    const order = orderOf(requests);
+    held.ready = { index, addresses, accept, order };
+    return order;
   }
 
   private lookForForwarding(held: Held): void {
@@ -254,12 +268,11 @@ export class VirtualAddresses implements Datapath {
       this.carryOut(wish.port, away);
       return;
     }
-    const { index, idleMac } = device;
+    const { index, gate } = device;
     // Off meanwhile: leaving its groups an interface says so (RFC 3810 §6.1), and bridges would look for the MAC here.
     this.carryOut(wish.port, [{ kind: "set-up", index, up: false }, ...away]);
-    forward(wish, device, "0");
+    gate.write(SHUT[wish.family]);
     if (this.retired || held.forgotten) return;
-    if (idleMac !== wish.mac) this.carryOut(wish.port, [{ kind: "set-mac", index, mac: macBytes(idleMac) }]);
     this.carryOut(wish.port, [{ kind: "set-up", index, up: true }]);
   }
 
@@ -276,8 +289,7 @@ export class VirtualAddresses implements Datapath {
     const { wish } = held;
     if (wish.mac === undefined) return undefined;
     const name = deviceName(wish, below);
-    const idle = idleMac(wish, wish.mac);
-    const requests: Request[] = [{ kind: "add-macvlan", name, on: below, mac: macBytes(idle) }];
+    const requests: Request[] = [{ kind: "add-macvlan", name, on: below, mac: macBytes(wish.mac) }];
     if (!this.carryOut(wish.port, requests)) return undefined;
     const index = this.host.rtnl.indexOf(name);
     if (index === undefined) {
@@ -287,11 +299,13 @@ export class VirtualAddresses implements Datapath {
       }
       return undefined;
     }
-    held.device = { name, index, below, idleMac: idle, shielded: false };
+    const gate = new Switch(file(gateOf(wish.family, name)));
+    held.device = { name, index, below, gate, shielded: false };
     this.lookForForwarding(held);
     // Before it is switched on for the first time: no address of its own making, no test for duplicates.
     for (const [path, value] of ownSettings(wish.family, name)) writeSysctl(path, value);
-    forward(wish, held.device, "0");
+    if (wish.family === "ipv6") forward(wish, held.device, held.forwards);
+    gate.write(SHUT[wish.family]);
     this.carryOut(wish.port, [{ kind: "set-up", index, up: true }]);
     for (const [path, value] of this.needs(held)) {
       const wrong = this.sysctls.need(path, value);
@@ -331,7 +345,7 @@ export class VirtualAddresses implements Datapath {
   /** @returns whether anything is other than before by it */
   private changes(port: string, request: Request): boolean {
     try {
-      this.host.rtnl.carryOut([request]);
+      this.host.rtnl.carryOut(orderOf([request]));
       return true;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -342,8 +356,12 @@ export class VirtualAddresses implements Datapath {
 
   /** What is there already, or gone already, is as it should be. @returns whether all of it is */
   private carryOut(port: string, requests: readonly Request[]): boolean {
+    return this.obey(port, orderOf(requests));
+  }
+
+  private obey(port: string, order: Order): boolean {
     try {
-      this.host.rtnl.carryOut(requests);
+      this.host.rtnl.carryOut(order);
       return true;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -362,26 +380,16 @@ function harmless({ request, errno }: Refused): boolean {
 }
 
 /**
- * What makes an idle device that of a master: the virtual MAC, and with IPv6 the routes of its addresses. Linux makes its own a
- * moment after an address, and between would forward, or ask for, what is for the address itself.
+ * The setting by which a device is a backup's or a master's. IPv4: whether it forwards. IPv6: whether there is IPv6 at all. Where
+ * there is, Linux says what the device listens to (RFC 3810 §6.1) whenever it is switched on: with the virtual MAC from a
+ * backup, and switches would look for the master here.
  */
-function dressed(wish: VirtualWish, { index, idleMac }: Device, wanted: readonly Prefix[]): readonly Request[] {
-  if (wish.mac === undefined || wish.mac === idleMac) return [];
-  const routes = wanted.map((one): Request => ({ kind: "add-local-route", index, address: ipBytes(one.address) }));
-  return [{ kind: "set-mac", index, mac: macBytes(wish.mac) }, ...routes];
+function gateOf(family: Family, name: string): string {
+  return family === "ipv4" ? forwarding(family, name) : `ipv6/conf/${name}/disable_ipv6`;
 }
 
-/**
- * Linux says with IPv6 what an interface listens to (RFC 3810 §6.1) whenever that is switched on or changes: with the virtual
- * MAC from a backup, and switches would look for the master here. So that has one that is nobody's: locally administered,
- * of one station (IEEE 802 §8.4). With IPv4 alone a device says nothing.
- */
-function idleMac({ family }: VirtualWish, mac: Mac): Mac {
-  if (family === "ipv4") return mac;
-  const octets = randomBytes(6);
-  octets[0] = ((octets[0] as number) & 0xfc) | 0x02;
-  return macFrom(octets);
-}
+const OPEN = { ipv4: (forwards: boolean) => (forwards ? "1" : "0"), ipv6: () => "0" } as const;
+const SHUT = { ipv4: "0", ipv6: "1" } as const;
 
 /** arp_ignore: answer for what is on the interface that was asked; for nothing. */
 const ANSWERS = "1";
@@ -396,14 +404,14 @@ function forwarding(family: Family, name: string): string {
   return `${family}/conf/${name}/forwarding`;
 }
 
-function forward({ family }: VirtualWish, { name }: Device, value: string): void {
-  writeSysctl(forwarding(family, name), value);
+function forward({ family }: VirtualWish, { name }: Device, on: boolean): void {
+  writeSysctl(forwarding(family, name), on ? "1" : "0");
 }
 
 function ownSettings(family: Family, name: string): readonly (readonly [string, string])[] {
   return [
     // What has no IPv6 says nothing of what it listens to.
-    [`ipv6/conf/${name}/disable_ipv6`, family === "ipv4" ? "1" : "0"],
+    ...(family === "ipv4" ? [[`ipv6/conf/${name}/disable_ipv6`, "1"] as const] : []),
     // Linux has the routes of a new address a moment later than the address. An answer that comes in between is lost, and
     // without this a client would be asked again after a second.
     [`${family}/neigh/${name}/retrans_time_ms`, "30"],
