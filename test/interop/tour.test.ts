@@ -1,6 +1,6 @@
 /** docs/keepalived-tour.md as a reader does it: its commands, in its order, in a shell. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -74,8 +74,11 @@ describe.skipIf(missing !== undefined)(
       await until("the guardian says so", () => log().includes("guardian: the daemon is gone"));
       const answers = readFileSync(join(folder, "ping.log"), "utf8").match(/icmp_seq=/g) ?? [];
       expect(answers.length).toBeGreaterThan(0);
+      const started = names.flatMap((name) => processesIn(name));
+      expect(started.length).toBeGreaterThan(0);
       step();
       expect(next.next().done).toBe(true);
+      await until("no process is left", () => started.every((pid) => !existsSync(`/proc/${pid}`)));
     });
   },
 );
