@@ -3,6 +3,8 @@ import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { protocols } from "../../protocols/index.ts";
 import { Log } from "../../src/core/log.ts";
+import { KernelBridge } from "../../src/host/linux/bridge.ts";
+import { BridgeRules } from "../../src/host/linux/bridge-rules.ts";
 import { Daemon, type Loaded } from "../../src/host/linux/daemon.ts";
 import { Firewall, type FirewallOptions } from "../../src/host/linux/firewall.ts";
 import { startGuardian } from "../../src/host/linux/guardian.ts";
@@ -15,11 +17,12 @@ import { watchTable } from "../../src/host/linux/nftables.ts";
 import { notifier } from "../../src/host/linux/notify.ts";
 import { Punctuality } from "../../src/host/linux/punctuality.ts";
 import { VirtualAddresses } from "../../src/host/linux/virtual.ts";
-import type { VirtualWish } from "../../src/node/host.ts";
+import { fromProblem } from "../../src/node/file.ts";
+import type { BridgePortWish, VirtualWish } from "../../src/node/host.ts";
 import { didYouMean } from "../../src/node/nearest.ts";
 import { compileNodeFile } from "../../src/node/node-file.ts";
 import type { NodeConfig } from "../../src/node/protocol.ts";
-import { formatProblem } from "../../src/node/source.ts";
+import { type FileProblem, formatProblem, type Source } from "../../src/node/source.ts";
 import { SOCKETS } from "../control.ts";
 import { readText } from "../files.ts";
 import { beyond, ioOption } from "../io.ts";
@@ -69,6 +72,7 @@ async function run(file: string, { socket, json = false, io: backend, wait = fal
   const { io } = carrier;
   const journal = openJournal({ protocols, json, managed: isManaged(process.env) });
   const grave = (line: string) => journal.tell(line, true);
+  const complain = (port: string, what: string) => grave(`${port}: ${what}`);
   const log = new Log();
   log.follow(journal.reader);
   const started = await startGuardian({ log: grave });
@@ -77,7 +81,9 @@ async function run(file: string, { socket, json = false, io: backend, wait = fal
   if (io.caution !== undefined) grave(io.caution);
   const guard: Guard = (key, holding) => void guardian.hold(key, holding);
   const watch: FirewallOptions["watch"] = (name, gone) => watchTable(libc, name, gone);
-  const firewall = new Firewall({ node: config.node, wishes: virtualWishes, guard, watch, log: grave });
+  const { node } = config;
+  const firewall = new Firewall({ node, wishes: virtualWishes, guard, watch, log: grave });
+  const bridgeRules = new BridgeRules({ libc, node, wishes: bridgeWishes, guard, watch, log: grave });
   try {
     const daemon = allowed(
       () =>
@@ -88,11 +94,13 @@ async function run(file: string, { socket, json = false, io: backend, wait = fal
           config,
           protocols,
           datapaths: (host: LinuxHost) => [
-            new VirtualAddresses(host, (port, what) => grave(`${port}: ${what}`), firewall),
+            new VirtualAddresses(host, complain, firewall),
+            new KernelBridge(host, complain, bridgeRules),
           ],
           guard,
           parts: (made: Daemon) => [
             firewall,
+            bridgeRules,
             surroundings(made, log, grave),
             new Punctuality({ protocols, lateness: made.host.alarm.lateness, tell: journal.tell }),
           ],
@@ -136,6 +144,7 @@ async function read(file: string, backend: IoName): Promise<NodeConfig> {
   if (!compiled.ok) throw new Failure(INVALID, compiled.problems.map(formatProblem));
   const problems = [
     ...impossible(compiled.node).map((key) => `${name}: found ${key}, which hotpair does in labs only so far`),
+    ...unable(compiled.node, compiled.source).map(formatProblem),
     ...unrunnable(compiled.node).map((words) => `${name}: ${words}`),
     ...beyond(backend, compiled.node).map((words) => `${name}: ${words}`),
   ];
@@ -143,9 +152,13 @@ async function read(file: string, backend: IoName): Promise<NodeConfig> {
   return compiled.node;
 }
 
+// Of each type there is one kind of wish.
 function virtualWishes(config: NodeConfig): readonly VirtualWish[] {
-  // A virtual router's, by their type.
   return [...wishesOf(protocols, config).values()].filter(({ type }) => type === "ip.virtual") as VirtualWish[];
+}
+
+function bridgeWishes(config: NodeConfig): readonly BridgePortWish[] {
+  return [...wishesOf(protocols, config).values()].filter(({ type }) => type === "bridge.port") as BridgePortWish[];
 }
 
 async function load(file: string, backend: IoName): Promise<Loaded> {
@@ -159,9 +172,18 @@ async function load(file: string, backend: IoName): Promise<Loaded> {
 
 /** Keys of protocols that only labs can do; what the kernel does itself is left to it. */
 function impossible(config: NodeConfig): readonly string[] {
-  return protocols.flatMap(({ key, kernel, listens }) => {
-    const possible = key === undefined || config[key] === undefined || kernel === true || listens !== undefined;
+  return protocols.flatMap(({ key, drive, listens }) => {
+    const possible = key === undefined || config[key] === undefined || drive !== undefined || listens !== undefined;
     return possible ? [] : [key];
+  });
+}
+
+function unable(node: NodeConfig, source: Source): readonly FileProblem[] {
+  return protocols.flatMap(({ key, unable: find }) => {
+    const own = key === undefined ? undefined : node[key];
+    if (key === undefined || own === undefined || find === undefined) return [];
+    // The protocol's own schema made the value under its key.
+    return find(own as never, node).map((problem) => fromProblem(source, [key], problem));
   });
 }
 

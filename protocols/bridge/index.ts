@@ -1,6 +1,7 @@
 import { mount } from "../../src/core/machine.ts";
 import type { Problem, Protocol } from "../../src/node/protocol.ts";
 import { type BridgeConfig, bridgeSchema } from "./config.ts";
+import { drivenBy, driver, kernel, unable } from "./driver.ts";
 import { expect } from "./expect.ts";
 import { explain } from "./explain.ts";
 import { invariants } from "./invariants.ts";
@@ -10,9 +11,11 @@ import { describe } from "./view.ts";
 export const bridgeProtocol: Protocol<BridgeConfig> = {
   name: "bridge",
   key: "bridge",
-  kernel: true,
   schema: bridgeSchema,
   mount: (config, _node, env) => [mount(bridge, config, env)],
+  drive: (config, node, env) => [mount(driver, drivenBy(config, node), env)],
+  holds: kernel,
+  unable,
   explain,
 
   check(config) {

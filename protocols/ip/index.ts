@@ -9,7 +9,7 @@ import { ipMachine } from "./machine.ts";
 export const ipProtocol: Protocol<InterfacesConfig> = {
   name: "ip",
   key: "interfaces",
-  kernel: true,
+  drive: () => [],
   schema: interfacesSchema,
   mount: (config, _node, env) => [mount(ipMachine, config, env)],
   explain,

@@ -72,3 +72,12 @@ export function compare(
     }),
   );
 }
+
+/** A bundle is no interface of a kernel: its frames pass through a bridge, whose ports its links are. */
+export function unable(config: LacpConfig, node: NodeConfig): readonly Problem[] {
+  const { ports = [] } = (node["bridge"] ?? {}) as { readonly ports?: readonly string[] };
+  return config.flatMap(({ name }, i) => {
+    if (ports.includes(name)) return [];
+    return { path: [i, "name"], message: `found ${name}, allowed on real interfaces: a port of the node's bridge` };
+  });
+}

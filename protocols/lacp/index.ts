@@ -1,7 +1,9 @@
 /** Link aggregation: IEEE 802.1AX clause 6, with LACP version 1 and the Marker protocol. */
 import { mount } from "../../src/core/machine.ts";
 import type { Protocol } from "../../src/node/protocol.ts";
-import { check, compare } from "./check.ts";
+import { ETHERTYPE } from "../ethernet/codec.ts";
+import { check, compare, unable } from "./check.ts";
+import { SLOW_GROUP } from "./codec.ts";
 import { command, type LacpConfig, schema } from "./config.ts";
 import { expect } from "./expect.ts";
 import { explain } from "./explain.ts";
@@ -24,4 +26,6 @@ export const lacpProtocol: Protocol<LacpConfig> = {
   compare,
   describe: (event) => ("frame" in event ? describeSeen(event) : describe(event)),
   invariants,
+  unable,
+  listens: [{ ethertype: ETHERTYPE.slow, groups: [SLOW_GROUP] }],
 };

@@ -15,14 +15,17 @@ import type { Router, VrrpOutput, VrrpState } from "./state.ts";
 
 export const kernel: Kernel<VrrpConfig> = {
   machine: "vrrp",
+  wish: "ip.virtual",
   prepares: (config) => config.map((router) => wishOf(router, router.priority, false)),
   key: (wish: Change) => {
     const { port, vrid, family } = wish as IpVirtual;
     return keyOf({ interface: port, vrid, family });
   },
   farewells: (state: VrrpState) => state.routers.flatMap((router) => farewellOf(state, router) ?? []),
-  imminent: ({ routers }: VrrpState, at) => routers.some((router) => router.downAt <= at && !heardMeanwhile(router)),
-  sample: (config) => config.slice(0, 1),
+  practice: {
+    imminent: ({ routers }: VrrpState, at) => routers.some((router) => router.downAt <= at && !heardMeanwhile(router)),
+    sample: (config) => config.slice(0, 1),
+  },
 };
 
 /** Adverts that repeat the last one have not moved the timer yet: see `catchUp`. */

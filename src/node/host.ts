@@ -46,3 +46,24 @@ export interface VirtualWish {
   /** They are the interface's own addresses (RFC 9568 §5.2.4, priority 255): nobody takes them off it. */
   readonly owned?: boolean;
 }
+
+/**
+ * A wish about a port of the kernel's bridge. What a bundle's port may take and send is its LACP's to say (IEEE 802.1AX
+ * §6.4.15); LACPDUs pass whatever is wished. One for each port; a later one replaces the earlier whole.
+ */
+export interface BridgePortWish {
+  readonly type: "bridge.port";
+  /** Name of the interface. */
+  readonly port: string;
+  /** Name of the bridge; the host makes it where there is none. */
+  readonly bridge: string;
+  /** Name of the bundle that it is a link of: to the bridge, the bundle is one port. */
+  readonly bundle?: string;
+  /** Whether frames that come in are taken. */
+  readonly collects: boolean;
+  /** Whether frames leave by it. */
+  readonly distributes: boolean;
+  /** Whether that goes for those to groups and to unknown stations, too: of a bundle one link has them. */
+  readonly floods: boolean;
+  readonly present: boolean;
+}

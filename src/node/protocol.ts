@@ -137,12 +137,19 @@ export interface Farewell {
 export interface Kernel<Config = never> {
   /** Of the machine, whose state `farewells` is given. */
   readonly machine: string;
+  /** The `type` of its wishes. */
+  readonly wish: string;
   /** Wishes that may come, so that what takes time can be made ready. */
-  readonly prepares: (config: Config) => readonly Change[];
+  readonly prepares: (config: Config, node: NodeConfig) => readonly Change[];
   /** Which thing a wish is about: a later wish with the same key replaces it. */
   readonly key: (wish: Change) => string;
   /** For all that is held now. The same object again says that nothing in it has changed. */
   readonly farewells: (state: never) => readonly Farewell[];
+  /** Where a wish has to be carried out within microseconds: what a host needs to practise that. */
+  readonly practice?: Practice<Config>;
+}
+
+export interface Practice<Config = never> {
   /** Whether its timer at this time will make it wish for something, unless it hears otherwise before. */
   readonly imminent: (state: never, at: Instant) => boolean;
   /** The least of a configuration under which a machine goes the same ways. */
@@ -173,8 +180,10 @@ export interface Protocol<Config = never> {
   readonly complete?: (config: Config, node: NodeConfig) => NodeConfig;
   /** The machines that a node with this configuration runs, in the order in which they hear of things. */
   readonly mount?: (config: Config, node: NodeConfig, env: Env) => readonly Mounted[];
-  /** On a host whose kernel does it itself (Linux: the IP stack, bridges), nothing is mounted. */
-  readonly kernel?: boolean;
+  /** In place of `mount` on a host whose kernel does it itself (Linux: the IP stack, bridges): what tells the kernel how. */
+  readonly drive?: (config: Config, node: NodeConfig, env: Env) => readonly Mounted[];
+  /** What of it labs can do and real interfaces cannot, at paths inside the value under `key`. */
+  readonly unable?: (config: Config, node: NodeConfig) => readonly Problem[];
   readonly listens?: readonly Listening[];
   readonly holds?: Kernel<Config>;
   readonly urgency?: (config: Config) => Urgency | undefined;

@@ -275,13 +275,25 @@ export class Daemon {
     if (config.node !== node) {
       return this.refuse(file, [`${file}: node: found ${config.node}, allowed: ${node}, which runs; or restart it`]);
     }
-    const gone = protocols.filter(({ key, kernel }) => {
-      return key !== undefined && kernel !== true && this.config[key] !== undefined && config[key] === undefined;
+    const gone = protocols.filter(({ key, name }) => {
+      const runs = key !== undefined && this.host.node.machine(name) !== undefined;
+      return runs && this.config[key] !== undefined && config[key] === undefined;
     });
     if (gone.length > 0) {
       return this.refuse(
         file,
         gone.map(({ key }) => `${file}: ${key}: found nothing, allowed: the key with an empty list; or restart it`),
+      );
+    }
+    const fixed = protocols.filter(({ key, name }) => {
+      const machine = key === undefined ? undefined : this.host.node.machine(name);
+      if (key === undefined || machine === undefined || machine.machine.reconfigure !== undefined) return false;
+      return JSON.stringify(this.config[key]) !== JSON.stringify(config[key]);
+    });
+    if (fixed.length > 0) {
+      return this.refuse(
+        file,
+        fixed.map(({ key }) => `${file}: ${key}: found a change, allowed while it runs: none; restart it`),
       );
     }
     const changes = differences(protocols, this.config, config);
@@ -369,8 +381,8 @@ const VERBS = ["who", "state", "counts", "explain", "command", "reload", "drain"
 
 /** What goes over from one configuration to the other changes, in words. */
 export function differences(protocols: readonly AnyProtocol[], from: NodeConfig, to: NodeConfig): readonly string[] {
-  return protocols.flatMap(({ key, changes, kernel }) => {
-    if (key === undefined || kernel === true) return [];
+  return protocols.flatMap(({ key, changes, drive }) => {
+    if (key === undefined || (drive !== undefined && changes === undefined)) return [];
     const [old, other] = [from[key], to[key]];
     if (JSON.stringify(old) === JSON.stringify(other)) return [];
     // Both were made by the protocol's own schema.

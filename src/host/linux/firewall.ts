@@ -11,14 +11,11 @@
  * rules of the host takes these along: that is seen, and they are put back.
  */
 import { isLinkLocal } from "../../core/addr.ts";
-import { ZERO } from "../../core/time.ts";
 import type { VirtualWish } from "../../node/host.ts";
 import type { NodeConfig } from "../../node/protocol.ts";
 import type { Part } from "./daemon.ts";
 import type { Undo } from "./holdings.ts";
-import type { Guard } from "./keeping.ts";
-import { CallFailed } from "./libc.ts";
-import { nft } from "./nft.ts";
+import { Table, type TableOptions } from "./nft-table.ts";
 
 /** What carries out wishes tells of those that it has. */
 export interface Shield {
@@ -28,15 +25,11 @@ export interface Shield {
   note(key: string, wish: VirtualWish | undefined): void;
 }
 
-export interface FirewallOptions {
-  /** Of the node; the table has its name, so that the next process finds what a dead one has left. */
+export interface FirewallOptions extends Pick<TableOptions, "guard" | "watch" | "log"> {
+  /** Of the node. */
   readonly node: string;
   /** What may be wished for under a configuration. */
   readonly wishes: (config: NodeConfig) => Iterable<VirtualWish>;
-  readonly guard: Guard;
-  /** Tells from now on when the table of this name is removed, or may have been. */
-  readonly watch: (name: string, gone: (surely: boolean) => void) => { close(): void };
-  readonly log: (line: string) => void;
 }
 
 /**
@@ -46,43 +39,25 @@ export interface FirewallOptions {
  */
 export const SHIELDED = 0x6a000000;
 const GROUPS = "0x68000000-0x6a000000";
-/** Of the holding that is the table. */
-const KEY = "firewall";
-/** Of the host itself, there in every network namespace: the holding waits for nobody on it. */
-const LOOPBACK = 1;
-
-/** Milliseconds between looks while changes to others' rules are too many to be followed. */
-const RECHECK = 1_000;
-
 /** An element of a set, after the set's name. */
 type Element = string;
 
 export class Firewall implements Part, Shield {
-  readonly undo: Undo;
-  private readonly name: string;
-  private readonly table: string;
-  private readonly absence: string;
+  private readonly table: Table;
   /** Of the configuration that runs, and of the one that is about to. */
   private configured: ReadonlySet<Element> = new Set();
   private coming: ReadonlySet<Element> = new Set();
   /** By router, of addresses that are on the host. */
   private readonly present = new Map<string, readonly Element[]>();
-  /** What the kernel has, in one line; undefined: nobody knows. */
-  private stands: string | undefined;
-  private made = false;
-  /** Somebody has removed it since, or may have. */
-  private lost = false;
-  private watched: { close(): void } | undefined;
-  private recheck: NodeJS.Timeout | undefined;
-  /** One nft at a time. */
-  private turn: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly options: FirewallOptions) {
-    this.name = `hotpair-${options.node}`;
-    this.table = `inet ${this.name}`;
-    // That it is not there is no error, unlike with a mere `delete`.
-    this.absence = `add table ${this.table}\ndelete table ${this.table}\n`;
-    this.undo = { kind: "firewall", text: this.absence };
+    const { node, guard, watch, log } = options;
+    const rules = () => rulesFor(this.table.title, this.wanted());
+    this.table = new Table({ family: "inet", name: `hotpair-${node}`, key: "firewall", rules, guard, watch, log });
+  }
+
+  get undo(): Undo {
+    return this.table.undo;
   }
 
   /**
@@ -92,7 +67,7 @@ export class Firewall implements Part, Shield {
    */
   async secure(config: NodeConfig): Promise<string | undefined> {
     this.coming = new Set([...this.options.wishes(config)].flatMap(elementsOf));
-    const wrong = await this.settle();
+    const wrong = await this.table.settle();
     if (wrong === undefined) return undefined;
     this.coming = new Set();
     return `a router with accept: false needs nftables: ${wrong}`;
@@ -102,7 +77,7 @@ export class Firewall implements Part, Shield {
   configure(): void {
     this.configured = this.coming;
     this.coming = new Set();
-    void this.review();
+    void this.table.review();
   }
 
   note(key: string, wish: VirtualWish | undefined): void {
@@ -112,12 +87,12 @@ export class Firewall implements Part, Shield {
     else this.present.delete(key);
     // Most routers come and go with rules that stay. In the middle of a transition nothing is run.
     const left = before.some((one) => !now.includes(one) && !this.configured.has(one));
-    if (left) setImmediate(() => void this.review());
+    if (left) setImmediate(() => void this.table.review());
   }
 
   status(): Promise<readonly { readonly type: string; readonly [field: string]: unknown }[]> {
-    const shields = this.wanted().length;
-    return Promise.resolve(this.made ? [{ type: "firewall", name: this.table, addresses: shields }] : []);
+    const { made, title } = this.table;
+    return Promise.resolve(made ? [{ type: "firewall", name: title, addresses: this.wanted().length }] : []);
   }
 
   /** After the addresses are gone. */
@@ -125,84 +100,12 @@ export class Firewall implements Part, Shield {
     this.configured = new Set();
     this.coming = new Set();
     this.present.clear();
-    clearTimeout(this.recheck);
-    await this.review();
-  }
-
-  /** `nft flush ruleset` takes the rules of all: then ours are put back. */
-  private gone(surely: boolean): void {
-    this.lost = true;
-    if (surely) {
-      this.options.log(`table ${this.table} was removed by somebody; it is put back`);
-      void this.review();
-    } else {
-      this.recheck ??= setTimeout(() => {
-        this.recheck = undefined;
-        void this.review();
-      }, RECHECK);
-    }
-  }
-
-  private async review(): Promise<void> {
-    const wrong = await this.settle();
-    if (wrong !== undefined) this.options.log(`table ${this.table} is not as it should be: ${wrong}`);
-  }
-
-  private watch(): void {
-    const { watch, log } = this.options;
-    try {
-      this.watched ??= watch(this.name, (surely) => this.gone(surely));
-    } catch (error) {
-      if (!(error instanceof CallFailed)) throw error;
-      log(`that somebody removes table ${this.table} would not be noticed: ${error.message}`);
-    }
-  }
-
-  private unwatch(): void {
-    this.watched?.close();
-    this.watched = undefined;
-  }
-
-  private settle(): Promise<string | undefined> {
-    const next = this.turn.then(() => this.carryOut());
-    this.turn = next;
-    return next;
+    await this.table.close();
   }
 
   private wanted(): readonly Element[] {
     return [...new Set([...this.configured, ...this.coming, ...[...this.present.values()].flat()])].sort();
   }
-
-  private async carryOut(): Promise<string | undefined> {
-    const elements = this.wanted();
-    const words = elements.join(", ");
-    if (words === this.stands && !(this.lost && this.made)) return undefined;
-    this.lost = false;
-    const { guard } = this.options;
-    // It is the guardian's before it is the kernel's. With the steps of the routers it goes last.
-    if (elements.length > 0 && !this.made) guard(KEY, holding(this.undo));
-    const removes = elements.length === 0 || this.stands === undefined;
-    if (removes) this.unwatch();
-    const made = elements.length === 0 ? "" : rules(this.table, elements);
-    const wrong = await nft(`${removes ? this.absence : ""}${made}`);
-    if (wrong === undefined) {
-      this.stands = words;
-      this.made = elements.length > 0;
-      // Only now: that it is removed on the way is our own doing.
-      if (this.made) this.watch();
-    } else {
-      this.stands = undefined;
-    }
-    if (!this.made) guard(KEY, undefined);
-    if (wrong === undefined || elements.length > 0 || this.made) return wrong;
-    // Nobody needs a rule here, and who cannot have any has none left from an earlier process.
-    this.stands = words;
-    return undefined;
-  }
-}
-
-function holding(undo: Undo) {
-  return { key: KEY, index: LOOPBACK, farewell: [], successor: [], within: ZERO, wanted: [], undo: [undo] };
 }
 
 function elementsOf({ family, addresses, accept, mac, port }: VirtualWish): readonly Element[] {
@@ -219,7 +122,8 @@ function elementsOf({ family, addresses, accept, mac, port }: VirtualWish): read
  * in by "lo". A neighbour solicitation for an address goes to its group, but one that asks whether it is still there goes
  * to itself, and so does the answer to a solicitation that came from it (RFC 4861 §7.2.4, §7.3.1).
  */
-function rules(table: string, elements: readonly Element[]): string {
+function rulesFor(table: string, elements: readonly Element[]): string {
+  if (elements.length === 0) return "";
   const sets = [
     ["ipv4", "ipv4_addr"],
     ["ipv6", "ipv6_addr"],

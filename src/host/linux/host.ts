@@ -2,6 +2,7 @@
  * Real interfaces under a node: the kernel's links and addresses as inputs, frames by packet sockets, one alarm. Everything
  * runs on one thread, one input at a time; what a node's step makes the host do happens before the next input.
  */
+import { readFileSync } from "node:fs";
 import { type Ip, type Mac, macBytes } from "../../core/addr.ts";
 import { ETHERNET_HEADER, Frame } from "../../core/frame.ts";
 import type { Log } from "../../core/log.ts";
@@ -81,6 +82,7 @@ export interface LinuxOptions {
 class Attached implements Wire {
   socket: PacketPort | undefined;
   up = false;
+  speed: number | undefined;
   /** What the node was last told of its addresses. */
   said = "";
 
@@ -98,8 +100,6 @@ export class LinuxHost implements Host {
   readonly alarm: Alarm;
   private readonly wallClock = new WallClock();
   private readonly attached = new Map<string, Attached>();
-  /** What is taken off every wire. */
-  private readonly wanted: readonly Wanted[];
   private stack: StackSocket | undefined;
   private readonly protocols: readonly AnyProtocol[];
   private config: NodeConfig;
@@ -115,12 +115,9 @@ export class LinuxHost implements Host {
 
   constructor(private readonly options: LinuxOptions) {
     const { libc, log, config } = options;
-    const protocols = options.protocols.filter(({ kernel }) => kernel !== true);
+    const protocols = options.protocols.map((one) => (one.drive === undefined ? one : { ...one, mount: one.drive }));
     this.protocols = protocols;
     this.config = config;
-    this.wanted = protocols.flatMap(({ listens }) =>
-      (listens ?? []).map(({ groups, ...one }) => ({ ...one, groups: groups.map(macBytes) })),
-    );
     this.rtnl = new Rtnl(libc, (news) => this.hear(news));
     this.alarm = new Alarm(libc, () => this.step({ kind: "timer" }), {
       wanted: (at) => this.keeping.imminent(at),
@@ -128,7 +125,7 @@ export class LinuxHost implements Host {
     });
     this.interfaces.learn(this.rtnl.dump("links"));
     this.interfaces.learn(this.rtnl.dump("addresses"));
-    const mac = (port: string) => this.interfaces.named(port)?.mac ?? NO_MAC;
+    const mac = (port: string) => this.interfaces.named(port)?.mac ?? this.interfaces.lowestMac() ?? NO_MAC;
     rehearse(protocols, config, (port) => new Attached(port));
     // Nothing here is repeatable; the seed is this process's own.
     const seed = Math.floor(monotonic()) >>> 0;
@@ -136,7 +133,7 @@ export class LinuxHost implements Host {
     this.node.mount(machinesOf(protocols, config, this.node));
     this.datapaths = options.datapaths(this);
     const holds = protocols.flatMap((one) => one.holds ?? []);
-    this.keeping = new Keeping(this, holds, this.datapaths, this.wanted, options.guard);
+    this.keeping = new Keeping(this, holds, this.datapaths, () => this.wanted(), options.guard);
     this.understudy = this.engage();
     for (const name of this.node.wires()) this.attach(name);
   }
@@ -202,6 +199,14 @@ export class LinuxHost implements Host {
       datapath.prepare(key, wish);
       this.keeping.refresh(key);
     }
+  }
+
+  /** What is taken off every wire. */
+  private wanted(): readonly Wanted[] {
+    return this.protocols.flatMap(({ key, listens }) => {
+      const runs = key === undefined || this.config[key] !== undefined;
+      return runs ? (listens ?? []).map(({ groups, ...one }) => ({ ...one, groups: groups.map(macBytes) })) : [];
+    });
   }
 
   /** Names of the interfaces that its node uses. */
@@ -390,9 +395,10 @@ export class LinuxHost implements Host {
       this.sayLink(attached, false);
     }
     if (open && attached.socket === undefined) {
-      attached.socket = io.open(kernel, this.wanted, (frame) => this.receive(attached, frame));
+      attached.socket = io.open(kernel, this.wanted(), (frame) => this.receive(attached, frame));
     }
     const up = kernel?.up === true && attached.socket !== undefined;
+    if (up && !attached.up) attached.speed = speedOf(name);
     // An interface that goes down loses its IPv6 addresses: what is first is why, and what is last is when it can start.
     if (!up) this.sayLink(attached, false);
     this.sayAddresses(attached, kernel);
@@ -415,6 +421,17 @@ export class LinuxHost implements Host {
     if (said === attached.said) return;
     attached.said = said;
     this.tell(event);
+  }
+}
+
+/** Bits per second; undefined where nobody knows. The kernel asks the driver anew at each look. */
+function speedOf(name: string): number | undefined {
+  try {
+    const megabits = Number(readFileSync(`/sys/class/net/${name}/speed`, "utf8"));
+    return megabits > 0 ? megabits * 1_000_000 : undefined;
+  } catch {
+    // A device that has no speed refuses to be read.
+    return undefined;
   }
 }
 

@@ -14,9 +14,16 @@ export interface KernelInterface {
   type: string;
   /** Index of the one below; 0 for none. */
   below: number;
+  /** Index of the bridge that it is a port of; 0 for none. */
+  master: number;
+  group: number;
   /** In the order in which the kernel has them: the first of a family is its primary address. */
   addresses: readonly (Prefix & { readonly usable: boolean })[];
 }
+
+const NO_MAC = "00:00:00:00:00:00" as Mac;
+/** Kinds of devices, as the kernel calls them. */
+const MADE_ON_OTHERS = new Set(["bond", "bridge", "ipvlan", "macvlan", "macvtap", "team", "vlan", "vrf"]);
 
 export class Interfaces {
   private readonly byIndex = new Map<number, KernelInterface>();
@@ -53,6 +60,12 @@ export class Interfaces {
     return undefined;
   }
 
+  /** Of all that nobody has made on others: the same at each start. */
+  lowestMac(): Mac | undefined {
+    const own = [...this.byIndex.values()].filter(({ type, mac }) => !MADE_ON_OTHERS.has(type) && mac !== NO_MAC);
+    return own.map(({ mac }) => mac).sort()[0];
+  }
+
   names(): readonly string[] {
     return [...this.byIndex.values()].map(({ name }) => name);
   }
@@ -67,16 +80,17 @@ export class Interfaces {
     const { admin } = news;
     const up = admin && news.carrier;
     const mac = macFrom(news.mac.length === 6 ? news.mac : new Uint8Array(6));
-    const { index, name, type, below } = news;
+    const { index, name, type, below, master, group } = news;
     if (known === undefined) {
-      this.byIndex.set(index, { index, name, mac, admin, up, type, below, addresses: [] });
+      this.byIndex.set(index, { index, name, mac, admin, up, type, below, master, group, addresses: [] });
       changed.add(name);
       return;
     }
-    if (known.name === name && known.mac === mac && known.up === up && known.admin === admin) return;
+    const same = known.name === name && known.mac === mac && known.up === up;
+    if (same && known.admin === admin && known.master === master) return;
     // One that was renamed is gone under its old name.
     changed.add(known.name).add(name);
-    Object.assign(known, { name, mac, admin, up, type, below });
+    Object.assign(known, { name, mac, admin, up, type, below, master, group });
   }
 
   private address(news: AddressNews, changed: Set<string>): void {

@@ -20,13 +20,13 @@ export class Keeping {
     private readonly host: LinuxHost,
     private readonly kernels: readonly Kernel[],
     private readonly datapaths: readonly Datapath[],
-    private readonly wanted: readonly Wanted[],
+    private readonly wanted: () => readonly Wanted[],
     private readonly guard: Guard,
   ) {}
 
   /** Which thing a wish is about. */
   keyOf(wish: Change): string | undefined {
-    return this.kernels[0]?.key(wish);
+    return this.kernels.find((one) => one.wish === wish.type)?.key(wish);
   }
 
   refresh(key: string): void {
@@ -70,9 +70,9 @@ export class Keeping {
 
   /** Whether a wish will come with the timer of this time, unless something is heard before. */
   imminent(at: Instant): boolean {
-    return this.kernels.some(({ machine, imminent }) => {
-      const state = this.host.node.machine(machine)?.state;
-      return state !== undefined && imminent(state as never, at);
+    return this.kernels.some(({ machine, practice }) => {
+      const state = practice === undefined ? undefined : this.host.node.machine(machine)?.state;
+      return state !== undefined && practice?.imminent(state as never, at) === true;
     });
   }
 
@@ -97,7 +97,7 @@ export class Keeping {
       packets: (farewell?.packets ?? []).map(packetOf),
       successor: farewell?.successor ?? [],
       within: farewell?.within ?? ZERO,
-      wanted: this.wanted,
+      wanted: this.wanted(),
       first: undo.first,
       undo: undo.steps,
     };
@@ -110,7 +110,7 @@ export function wishesOf(protocols: readonly AnyProtocol[], config: NodeConfig):
   for (const { key, holds } of protocols) {
     const own = key === undefined ? undefined : config[key];
     if (own === undefined || holds === undefined) continue;
-    for (const wish of holds.prepares(own as never)) wishes.set(holds.key(wish), wish);
+    for (const wish of holds.prepares(own as never, config)) wishes.set(holds.key(wish), wish);
   }
   return wishes;
 }

@@ -3,12 +3,14 @@
  * All integers are in the machine's own byte order, attributes are padded to four octets.
  */
 import { LITTLE } from "./libc.ts";
+import { Message } from "./netlink-message.ts";
 
 // linux/rtnetlink.h
 const RTM = {
   newLink: 16,
   delLink: 17,
   getLink: 18,
+  setLink: 19,
   newAddress: 20,
   delAddress: 21,
   getAddress: 22,
@@ -32,6 +34,9 @@ const IFLA = {
   group: 27,
 } as const;
 const IFLA_INFO = { kind: 1, data: 2 } as const;
+const IFLA_BR = { ageing: 4, stp: 5 } as const;
+const IFLA_PROTINFO = 12;
+const IFLA_BRPORT = { learning: 8, unicastFlood: 9, flush: 24, multicastFlood: 27, broadcastFlood: 30 } as const;
 const IFLA_MACVLAN_MODE = 1;
 /** MACVLAN_MODE_PRIVATE: siblings on the same interface do not hear each other. */
 const MACVLAN_PRIVATE = 1;
@@ -40,6 +45,8 @@ export const AF = { inet: 2, bridge: 7, inet6: 10 } as const;
 const RTA = { destination: 1, interface: 4 } as const;
 /** RT_TABLE_LOCAL, a number of ours, RT_SCOPE_UNIVERSE, RTN_LOCAL: linux/rtnetlink.h. */
 const ROUTE = { localTable: 255, ours: 112, universe: 0, local: 2 } as const;
+/** NLA_F_NESTED: without it the kernel takes the value for the state of the port alone. */
+const NESTED = 0x8000;
 const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
 const IFF_LOWER_UP = 0x10000;
@@ -57,6 +64,12 @@ export const GROUPS = 0x1 | 0x10 | 0x100;
 export type Request =
   | { readonly kind: "links" | "addresses" }
   | { readonly kind: "add-macvlan"; readonly name: string; readonly on: number; readonly mac: Uint8Array }
+  /** `ageing` in hundredths of a second, as USER_HZ has them. */
+  | { readonly kind: "add-bridge"; readonly name: string; readonly ageing: number }
+  /** Makes an interface a port of a bridge; 0: of none. */
+  | { readonly kind: "set-master"; readonly index: number; readonly master: number }
+  /** Whether what nobody in particular is to get leaves by this port of a bridge; `flush`: its stations are forgotten. */
+  | { readonly kind: "bridge-port"; readonly index: number; readonly floods: boolean; readonly flush: boolean }
   | { readonly kind: "delete-link"; readonly index: number }
   /** Makes an interface one of a group, which has no meaning but that it can be deleted at once; 0: of none. */
   | { readonly kind: "group-link"; readonly index: number; readonly group: number }
@@ -91,6 +104,10 @@ export interface LinkNews {
   readonly type: string;
   /** Index of the interface below; 0 for none. */
   readonly below: number;
+  /** Index of the bridge that it is a port of; 0 for none. */
+  readonly master: number;
+  /** Whatever it was put in by `group-link`. */
+  readonly group: number;
 }
 
 export interface AddressNews {
@@ -113,73 +130,6 @@ export type News =
   | { readonly kind: "overrun" };
 
 // --- encoding ---
-
-/** Grows as it is written; `open` and `close` nest attributes. */
-class Message {
-  private bytes = new Uint8Array(128);
-  private view = new DataView(this.bytes.buffer);
-  private at = 0;
-
-  u8(value: number): this {
-    this.room(1);
-    this.view.setUint8(this.at++, value);
-    return this;
-  }
-
-  u16(value: number): this {
-    this.room(2);
-    this.view.setUint16(this.at, value, LITTLE);
-    this.at += 2;
-    return this;
-  }
-
-  u32(value: number): this {
-    this.room(4);
-    this.view.setUint32(this.at, value >>> 0, LITTLE);
-    this.at += 4;
-    return this;
-  }
-
-  put(octets: Uint8Array): this {
-    this.room(octets.length);
-    this.bytes.set(octets, this.at);
-    this.at += octets.length;
-    return this;
-  }
-
-  attribute(type: number, value: Uint8Array | number | string): this {
-    const start = this.open(type);
-    if (typeof value === "number") this.u32(value);
-    else if (typeof value === "string") this.put(new TextEncoder().encode(value)).u8(0);
-    else this.put(value);
-    return this.close(start);
-  }
-
-  open(type: number): number {
-    const start = this.at;
-    this.u16(0).u16(type);
-    return start;
-  }
-
-  close(start: number): this {
-    this.view.setUint16(start, this.at - start, LITTLE);
-    while (this.at % 4 !== 0) this.u8(0);
-    return this;
-  }
-
-  finish(): Uint8Array {
-    this.view.setUint32(0, this.at, LITTLE);
-    return this.bytes.slice(0, this.at);
-  }
-
-  private room(octets: number): void {
-    if (this.at + octets <= this.bytes.length) return;
-    const grown = new Uint8Array(2 * this.bytes.length + octets);
-    grown.set(this.bytes);
-    this.bytes = grown;
-    this.view = new DataView(grown.buffer);
-  }
-}
 
 function header(type: number, flags: number, sequence: number): Message {
   return new Message()
@@ -204,6 +154,14 @@ export function encodeRequest(request: Request, sequence: number): Uint8Array {
       return header(RTM.getAddress, FLAG.dump, sequence).u32(0).u32(0).finish();
     case "add-macvlan":
       return macvlan(request, sequence);
+    case "add-bridge":
+      return bridge(request, sequence);
+    case "set-master":
+      return linkHeader(header(RTM.newLink, FLAG.ack, sequence), request.index)
+        .attribute(IFLA.master, request.master)
+        .finish();
+    case "bridge-port":
+      return bridgePort(request, sequence);
     case "delete-link":
       return linkHeader(header(RTM.delLink, FLAG.ack, sequence), request.index).finish();
     case "group-link":
@@ -241,6 +199,27 @@ function macvlan({ name, on, mac }: Extract<Request, { kind: "add-macvlan" }>, s
   const data = message.open(IFLA_INFO.data);
   message.attribute(IFLA_MACVLAN_MODE, MACVLAN_PRIVATE).close(data).close(info);
   return message.finish();
+}
+
+function bridge({ name, ageing }: Extract<Request, { kind: "add-bridge" }>, sequence: number): Uint8Array {
+  const message = linkHeader(header(RTM.newLink, FLAG.ack | FLAG.create | FLAG.exclusive, sequence), 0);
+  message.attribute(IFLA.name, name);
+  const info = message.open(IFLA.linkInfo);
+  message.attribute(IFLA_INFO.kind, "bridge");
+  const data = message.open(IFLA_INFO.data);
+  message.attribute(IFLA_BR.ageing, ageing).attribute(IFLA_BR.stp, 0).close(data).close(info);
+  return message.finish();
+}
+
+function bridgePort({ index, floods, flush }: Extract<Request, { kind: "bridge-port" }>, sequence: number): Uint8Array {
+  // struct ifinfomsg with a family of its own.
+  const message = header(RTM.setLink, FLAG.ack, sequence).u8(AF.bridge).u8(0).u16(0).u32(index).u32(0).u32(0);
+  const info = message.open(IFLA_PROTINFO | NESTED);
+  for (const flag of [IFLA_BRPORT.unicastFlood, IFLA_BRPORT.multicastFlood, IFLA_BRPORT.broadcastFlood]) {
+    message.attribute(flag, Uint8Array.of(floods ? 1 : 0));
+  }
+  if (flush) message.attribute(IFLA_BRPORT.flush, new Uint8Array());
+  return message.close(info).finish();
 }
 
 function localRoute({ index, address: octets }: Extract<Request, { kind: "add-local-route" }>, sequence: number) {
@@ -347,6 +326,8 @@ function link(view: DataView, gone: boolean): LinkNews {
     carrier: (flags & IFF_LOWER_UP) !== 0 && (flags & IFF_RUNNING) !== 0,
     type: text(kinds),
     below: number(found.get(IFLA.link)),
+    master: number(found.get(IFLA.master)),
+    group: number(found.get(IFLA.group)),
   };
 }
 

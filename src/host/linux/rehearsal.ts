@@ -144,8 +144,9 @@ export class Understudy {
 function sampleOf(protocols: readonly AnyProtocol[], config: NodeConfig): NodeConfig {
   const sample: Record<string, unknown> = { node: config.node };
   for (const { key, holds } of protocols) {
-    if (key !== undefined && holds !== undefined && config[key] !== undefined)
-      sample[key] = holds.sample(config[key] as never);
+    const own = key === undefined ? undefined : config[key];
+    if (key !== undefined && own !== undefined && holds?.practice !== undefined)
+      sample[key] = holds.practice.sample(own as never);
   }
   return sample as NodeConfig;
 }

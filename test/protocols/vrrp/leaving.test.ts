@@ -109,7 +109,7 @@ describe("what is said for a master whose process has died", () => {
   test("the host is told beforehand of every wish that may come, under the key of the wish itself", () => {
     const bench = new Bench([given()]);
     const config = stateOf(bench).routers.map((router) => router.config);
-    const [wish] = kernel.prepares(config);
+    const [wish] = kernel.prepares(config, { node: "gw1" });
     expect(wish).toMatchObject({ type: "ip.virtual", port: "eth0", vrid: 10, family: "ipv4", present: false });
     bench.wait(sec(4));
     const [farewell] = kernel.farewells(stateOf(bench) as never);
@@ -119,13 +119,13 @@ describe("what is said for a master whose process has died", () => {
   test("the host knows whether a timer makes a backup master, or has been heard away", () => {
     const bench = new Bench([given()]).hear(200);
     const [router] = stateOf(bench).routers;
-    const imminent = () => kernel.imminent(stateOf(bench) as never, router?.downAt ?? bench.now);
+    const imminent = () => kernel.practice?.imminent(stateOf(bench) as never, router?.downAt ?? bench.now);
     expect(imminent()).toBe(true);
     // What only repeats the last advert is noted: the timer is moved when it fires.
     for (let time = 0; time < 3; time++) bench.wait(sec(0.5)).hear(200);
     expect(imminent()).toBe(false);
     bench.wait(sec(5));
     expect(router?.state).toBe("master");
-    expect(kernel.imminent(stateOf(bench) as never, bench.now)).toBe(false);
+    expect(kernel.practice?.imminent(stateOf(bench) as never, bench.now)).toBe(false);
   });
 });

@@ -1,0 +1,193 @@
+/**
+ * Ports of the kernel's bridge. One that is there already is somebody's, and is taken as it is: its ports are in it. Otherwise
+ * it is made, has the ports put in, and goes with the daemon.
+ */
+import type { Change } from "../../core/machine.ts";
+import type { BridgePortWish } from "../../node/host.ts";
+import type { BridgeRules } from "./bridge-rules.ts";
+import type { Undo } from "./holdings.ts";
+import type { Datapath, LinuxHost, Undoing } from "./host.ts";
+import type { Request } from "./netlink.ts";
+import { orderOf, Refused } from "./rtnl.ts";
+import type { Complain } from "./upkeep.ts";
+
+/** Hundredths of a second: IEEE 802.1Q table 8-6. */
+const AGEING = 30_000;
+/** ENODEV: the kernel's news will say so. */
+const NO_DEVICE = 19;
+
+interface Held {
+  wish: BridgePortWish;
+  /** The interface and the bridge that it was last seen in, by index; 0 for none. */
+  index: number;
+  master: number;
+  /** Whether it has the floods there. */
+  floods: boolean | undefined;
+  /** That it is not in the bridge was said. */
+  doubted: boolean;
+}
+
+interface Made {
+  readonly name: string;
+  readonly index: number;
+  /** It was there before. */
+  readonly theirs: boolean;
+}
+
+export class KernelBridge implements Datapath {
+  readonly type = "bridge.port";
+  private readonly held = new Map<string, Held>();
+  private made: Made | undefined;
+
+  constructor(
+    private readonly host: LinuxHost,
+    private readonly complain: Complain,
+    private readonly rules: BridgeRules,
+  ) {}
+
+  apply(key: string, change: Change): void {
+    const held = this.heldFor(key, change);
+    const { bundle, port, collects, distributes, present } = held.wish;
+    if (bundle !== undefined) {
+      this.rules.let("collecting", port, present && collects);
+      this.rules.let("distributing", port, present && distributes);
+    }
+    this.settle(held);
+  }
+
+  prepare(key: string, change: Change): void {
+    const known = this.held.get(key);
+    // What its machine has wished for since stays so.
+    this.settle(known ?? this.heldFor(key, change));
+  }
+
+  rehearse(): void {}
+
+  forget(key: string): void {
+    const held = this.held.get(key);
+    if (held === undefined) return;
+    this.held.delete(key);
+    if (this.made?.theirs === false && held.master === this.made.index)
+      this.carryOut(held.wish.port, [{ kind: "set-master", index: held.index, master: 0 }]);
+  }
+
+  keys(): Iterable<string> {
+    return this.held.keys();
+  }
+
+  undo(key: string): Undoing | undefined {
+    const held = this.held.get(key);
+    if (held === undefined || this.made === undefined) return undefined;
+    const { name, index, theirs } = this.made;
+    const steps: Undo[] = theirs ? [] : [{ kind: "link", index, name }];
+    return { port: held.wish.port, first: [], steps };
+  }
+
+  holds(): boolean {
+    return false;
+  }
+
+  lose(name: string): readonly string[] {
+    const index = this.host.interfaces.named(name)?.index;
+    if (this.made?.name === name && this.made.index !== index) this.made = undefined;
+    return [];
+  }
+
+  review(name: string): readonly string[] {
+    const keys: string[] = [];
+    for (const [key, held] of this.held) {
+      if (held.wish.port !== name && held.wish.bridge !== name) continue;
+      keys.push(key);
+      this.settle(held);
+    }
+    return keys;
+  }
+
+  retire(): void {}
+
+  close(): void {
+    if (this.made?.theirs === false) this.carryOut(this.made.name, [{ kind: "delete-link", index: this.made.index }]);
+    this.made = undefined;
+  }
+
+  private heldFor(key: string, change: Change): Held {
+    const wish = change as BridgePortWish;
+    const known = this.held.get(key);
+    if (known !== undefined) {
+      known.wish = wish;
+      return known;
+    }
+    const held: Held = { wish, index: 0, master: 0, floods: undefined, doubted: false };
+    this.held.set(key, held);
+    return held;
+  }
+
+  /** Brings the kernel in line with what is wished for this port. */
+  private settle(held: Held): void {
+    const { wish } = held;
+    const there = this.host.interfaces.named(wish.port);
+    const bridge = this.bridge(wish.bridge);
+    if (there === undefined || bridge === undefined) {
+      held.index = 0;
+      return;
+    }
+    if (held.index !== there.index || held.master !== there.master) held.floods = undefined;
+    held.index = there.index;
+    held.master = there.master;
+    if (there.master !== bridge.index && !this.join(held, there.master, bridge)) return;
+    const floods = wish.floods;
+    if (held.floods === floods) return;
+    // What was heard there is to be looked for elsewhere.
+    const flush = held.floods === true || !wish.distributes;
+    held.floods = floods;
+    this.carryOut(wish.port, [{ kind: "bridge-port", index: held.index, floods, flush }]);
+  }
+
+  private join(held: Held, master: number, bridge: Made): boolean {
+    const { port } = held.wish;
+    if (!bridge.theirs && master === 0) {
+      held.master = bridge.index;
+      return this.carryOut(port, [{ kind: "set-master", index: held.index, master: bridge.index }]);
+    }
+    if (!held.doubted) {
+      const other = this.host.interfaces.at(master)?.name;
+      const found = other === undefined ? `in no bridge, and ${bridge.name} was there before` : `a port of ${other}`;
+      this.complain(port, `it is ${found}: it is left as it is; ip link set ${port} master ${bridge.name}`);
+    }
+    held.doubted = true;
+    return false;
+  }
+
+  private bridge(name: string): Made | undefined {
+    if (this.made?.name === name) return this.made;
+    const index = this.host.rtnl.indexOf(name);
+    if (index !== undefined) {
+      const theirs = this.host.interfaces.at(index)?.group !== MADE;
+      this.made = { name, index, theirs };
+      return this.made;
+    }
+    if (!this.carryOut(name, [{ kind: "add-bridge", name, ageing: AGEING }])) return undefined;
+    const fresh = this.host.rtnl.indexOf(name);
+    if (fresh === undefined) return undefined;
+    this.made = { name, index: fresh, theirs: false };
+    this.carryOut(name, [
+      { kind: "group-link", index: fresh, group: MADE },
+      { kind: "set-up", index: fresh, up: true },
+    ]);
+    return this.made;
+  }
+
+  private carryOut(port: string, requests: readonly Request[]): boolean {
+    try {
+      this.host.rtnl.carryOut(orderOf(requests));
+      return true;
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (error.errno !== NO_DEVICE) this.complain(port, error.message);
+      return false;
+    }
+  }
+}
+
+/** Group of bridges that a daemon has made: the next one knows by it what a dead one has left. */
+const MADE = 0x6b000000;
