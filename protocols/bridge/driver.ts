@@ -1,109 +1,195 @@
 /**
- * The bridge where the kernel is one (Linux): this machine tells it which of its ports take and send frames. A bundle is no
- * interface there. Its links are ports of the bridge, of which one has the floods; between them nothing passes.
+ * The bridge where the kernel is one (Linux): this machine tells it which of its ports take and send frames, and where
+ * stations are that it has not heard itself. A bundle is no interface there. Its links are ports of the bridge, of which one
+ * has the floods; between them nothing passes.
  */
-import type { Change, Command, Machine, Output } from "../../src/core/machine.ts";
-import { NOTHING } from "../../src/core/machine.ts";
-import { NEVER } from "../../src/core/time.ts";
-import type { BridgePortWish } from "../../src/node/host.ts";
+import type { Change, Command, Machine } from "../../src/core/machine.ts";
+import { type Instant, NEVER } from "../../src/core/time.ts";
+import type { BridgePortWish, KernelStation } from "../../src/node/host.ts";
 import type { Kernel, NodeConfig, Problem } from "../../src/node/protocol.ts";
 import type { LacpPortEvent, MuxState } from "../lacp/events.ts";
+import type { BridgeIsolate, ToBridge } from "../mlag/events.ts";
 import type { BridgeConfig } from "./config.ts";
-
-export interface DriverConfig {
-  /** Name of the kernel's bridge: that of the routed port of its VLAN. */
-  readonly bridge: string;
-  readonly ports: readonly { readonly port: string; readonly bundle: string | undefined }[];
-}
+import { type Driven, type DriverConfig, type DriverOutput, interfacesOf } from "./driver-state.ts";
+import * as stations from "./driver-stations.ts";
+import type { MacEvent } from "./events.ts";
 
 /** What of a node's file says which links a bundle has. */
 type Bundles = readonly { readonly name: string; readonly members: readonly { readonly port: string }[] }[];
+type Heard = LacpPortEvent | KernelStation | ToBridge;
 
-interface Driven {
-  readonly config: DriverConfig;
-  /** By interface: what was wished for last. */
-  readonly wishes: Map<string, BridgePortWish>;
-  /** By interface of a bundle: its mux. */
-  readonly mux: Map<string, MuxState>;
-  running: boolean;
-}
-
-export function drivenBy({ ports, vlans }: BridgeConfig, node: NodeConfig): DriverConfig {
+export function drivenBy({ ports, vlans, table }: BridgeConfig, node: NodeConfig): DriverConfig {
   const bundles = (node["lacp"] ?? []) as Bundles;
-  const [vid = 1] = vlans.keys();
+  const [vlan = 1] = vlans.keys();
   return {
-    bridge: `vlan${vid}`,
-    ports: ports.flatMap((name): DriverConfig["ports"] => {
+    bridge: `vlan${vlan}`,
+    vlan,
+    table,
+    ports: ports.map((name) => {
       const bundle = bundles.find((one) => one.name === name);
-      if (bundle === undefined) return [{ port: name, bundle: undefined }];
-      return bundle.members.map(({ port }) => ({ port, bundle: name }));
+      return { name, links: bundle?.members.map(({ port }) => port) };
     }),
   };
 }
 
-export const driver: Machine<DriverConfig, Driven, Command, never, LacpPortEvent, BridgePortWish> = {
+export const driver: Machine<DriverConfig, Driven, Command, MacEvent, Heard, DriverOutput["change"]> = {
   name: "bridge",
-  hears: ["lacp.port"],
-  ports: () => ({}),
-  init: (config) => ({ config, wishes: new Map(), mux: new Map(), running: false }),
-  step(state, input) {
-    if (input.kind === "command") {
-      if (input.command.verb !== "start" && input.command.verb !== "stop") return NOTHING;
-      state.running = input.command.verb === "start";
-      return settle(state);
+  hears: [
+    "lacp.port",
+    "kernel.station",
+    "mlag.isolate",
+    "mlag.learning",
+    "mlag.redirect",
+    "mlag.mac",
+    "mlag.adopt",
+    "mlag.sweep",
+    "mlag.orphan",
+    "mlag.vlans",
+  ],
+  ports: ({ ports }) => ({ uses: ports.map(({ name }) => name) }),
+  init: (config, env) => ({
+    config,
+    ports: new Map(config.ports.map(({ name }) => [name, env.port(name)])),
+    wishes: new Map(),
+    mux: new Map(),
+    up: new Set(),
+    running: false,
+    deaf: new Set(),
+    closed: new Set(),
+    stations: new Map(),
+    instead: new Map(),
+    fading: new Map(),
+    unlearned: 0,
+    now: 0 as Instant,
+    out: [],
+  }),
+  step(state, input, now) {
+    state.now = now;
+    switch (input.kind) {
+      case "command":
+        if (input.command.verb === "start" || input.command.verb === "stop") {
+          state.running = input.command.verb === "start";
+          settle(state);
+        }
+        break;
+      case "link":
+        if (input.up) state.up.add(input.port.name);
+        else state.up.delete(input.port.name);
+        stations.linkChanged(state, input.port.name);
+        break;
+      case "timer":
+        stations.fade(state);
+        break;
+      case "heard":
+        hear(state, input.event);
+        break;
+      default:
+        break;
     }
-    if (input.kind !== "heard") return NOTHING;
-    const { port, mux } = input.event;
-    if (state.mux.get(port) === mux) return NOTHING;
-    state.mux.set(port, mux);
-    return settle(state);
+    const { out } = state;
+    state.out = [];
+    return out;
   },
-  deadline: () => NEVER,
+  deadline: ({ fading }) => fading.values().next().value ?? NEVER,
 };
 
-/** What is wished for now and was not before; what is taken away comes first. */
-function settle(state: Driven): readonly Output<never, BridgePortWish>[] {
-  const flooding = new Set<string>();
-  const changed: BridgePortWish[] = [];
-  for (const { port, bundle } of state.config.ports) {
-    const mux = state.mux.get(port);
-    const collects = bundle === undefined || (mux !== undefined && COLLECTS.has(mux));
-    const distributes = bundle === undefined || (mux !== undefined && DISTRIBUTES.has(mux));
-    const floods = distributes && (bundle === undefined || !flooding.has(bundle));
-    if (floods && bundle !== undefined) flooding.add(bundle);
-    const wish = wishFor(state.config, port, bundle, { collects, distributes, floods, present: state.running });
-    const before = state.wishes.get(port);
-    if (before === undefined ? !wish.present : same(before, wish)) continue;
-    state.wishes.set(port, wish);
-    changed.push(wish);
+function hear(state: Driven, event: Heard): void {
+  switch (event.type) {
+    case "lacp.port":
+      if (state.mux.get(event.port) === event.mux) return;
+      state.mux.set(event.port, event.mux);
+      settle(state);
+      stations.linkMoved(state, event.bundle);
+      break;
+    case "kernel.station":
+      stations.heardByKernel(state, event);
+      break;
+    case "mlag.isolate":
+      isolate(state, event);
+      break;
+    case "mlag.learning":
+      change(state.deaf, event.port, !event.learning);
+      settle(state);
+      break;
+    case "mlag.orphan":
+      change(state.closed, event.port, event.suspended);
+      settle(state);
+      break;
+    case "mlag.vlans":
+      change(state.closed, event.port, event.excluded.includes(state.config.vlan));
+      settle(state);
+      break;
+    case "mlag.redirect":
+      stations.redirect(state, event);
+      break;
+    case "mlag.mac":
+      if (event.vlan !== state.config.vlan) return;
+      if (event.present) stations.place(state, event);
+      else stations.withdraw(state, event);
+      break;
+    case "mlag.adopt":
+      stations.adopt(state);
+      break;
+    case "mlag.sweep":
+      stations.sweep(state, event.port);
+      break;
+    // The addresses of the pair's gateways are the kernel's own.
+    case "mlag.gateway":
+      break;
   }
-  return changed.sort((a, b) => weight(a) - weight(b)).map((change) => ({ kind: "apply", change }));
+}
+
+function change(set: Set<string>, name: string, present: boolean): void {
+  if (present) set.add(name);
+  else set.delete(name);
+}
+
+function isolate(state: Driven, { from, to, isolated, only }: BridgeIsolate): void {
+  const apart = isolated ? (only ?? "all") : "none";
+  for (const one of interfacesOf(state, from)) {
+    for (const other of interfacesOf(state, to)) {
+      state.out.push({ kind: "apply", change: { type: "bridge.apart", from: one, to: other, apart } });
+    }
+  }
+}
+
+/** What is wished for now and was not before. */
+function settle(state: Driven): void {
+  const changed: BridgePortWish[] = [];
+  for (const { name, links } of state.config.ports) {
+    let flooding = false;
+    for (const port of links ?? [name]) {
+      const mux = state.mux.get(port);
+      const open = !state.closed.has(name);
+      const collects = open && (links === undefined || (mux !== undefined && COLLECTS.has(mux)));
+      const distributes = open && (links === undefined || (mux !== undefined && DISTRIBUTES.has(mux)));
+      const floods: boolean = distributes && !flooding;
+      flooding ||= floods;
+      const how = { collects, distributes, floods, learns: !state.deaf.has(name), present: state.running };
+      const wish = wishFor(state.config, links === undefined ? undefined : name, port, how);
+      const before = state.wishes.get(port);
+      if (before === undefined ? !wish.present : same(before, wish)) continue;
+      state.wishes.set(port, wish);
+      changed.push(wish);
+    }
+  }
+  // Two links of a bundle with the floods would bring them twice; none for a moment is a loss.
+  changed.sort((a, b) => Number(a.floods) - Number(b.floods));
+  for (const one of changed) state.out.push({ kind: "apply", change: one });
 }
 
 // IEEE 802.1AX §6.4.15: independent and coupled control.
 const DISTRIBUTES: ReadonlySet<MuxState> = new Set(["distributing", "collecting-distributing"]);
 const COLLECTS: ReadonlySet<MuxState> = new Set(["collecting", ...DISTRIBUTES]);
 
-/** Two links of a bundle with the floods would bring them twice; none for a moment is a loss. */
-function weight({ floods }: BridgePortWish): number {
-  return floods ? 1 : 0;
+const HOW = ["collects", "distributes", "floods", "learns", "present"] as const;
+type How = Pick<BridgePortWish, (typeof HOW)[number]>;
+
+function same(one: How, other: How): boolean {
+  return HOW.every((key) => one[key] === other[key]);
 }
 
-function same(one: BridgePortWish, other: BridgePortWish): boolean {
-  return (
-    one.collects === other.collects &&
-    one.distributes === other.distributes &&
-    one.floods === other.floods &&
-    one.present === other.present
-  );
-}
-
-function wishFor(
-  { bridge }: DriverConfig,
-  port: string,
-  bundle: string | undefined,
-  how: Pick<BridgePortWish, "collects" | "distributes" | "floods" | "present">,
-): BridgePortWish {
+function wishFor({ bridge }: DriverConfig, bundle: string | undefined, port: string, how: How): BridgePortWish {
   return { type: "bridge.port", port, bridge, ...(bundle === undefined ? {} : { bundle }), ...how };
 }
 
@@ -112,10 +198,12 @@ export const kernel: Kernel<BridgeConfig> = {
   wish: "bridge.port",
   prepares: (config, node) => {
     const driven = drivenBy(config, node);
-    const nothing = { collects: false, distributes: false, floods: false, present: false };
-    return driven.ports.map(({ port, bundle }) => wishFor(driven, port, bundle, nothing));
+    const nothing = { collects: false, distributes: false, floods: false, learns: true, present: false };
+    return driven.ports.flatMap(({ name, links }) =>
+      (links ?? [name]).map((port) => wishFor(driven, links === undefined ? undefined : name, port, nothing)),
+    );
   },
-  key: (wish: Change) => `bridge ${(wish as unknown as BridgePortWish).port}`,
+  key: (wish: Change) => `bridge ${(wish as BridgePortWish).port}`,
   farewells: () => [],
 };
 

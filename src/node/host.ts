@@ -65,5 +65,39 @@ export interface BridgePortWish {
   readonly distributes: boolean;
   /** Whether that goes for those to groups and to unknown stations, too: of a bundle one link has them. */
   readonly floods: boolean;
+  /** Whether the sources of what comes in are learned. */
+  readonly learns: boolean;
   readonly present: boolean;
+}
+
+/** A wish about one station in the table of the kernel's bridge. */
+export interface BridgeStationWish {
+  readonly type: "bridge.station";
+  readonly mac: Mac;
+  /** Name of the interface behind which it is to be found; where it is not `present`, behind which it was. */
+  readonly port: string;
+  /** What this switch has heard itself ages; what it was told stays until it is taken back. */
+  readonly ages: boolean;
+  readonly present: boolean;
+}
+
+/** A wish about frames that come in by one port of the kernel's bridge and would leave by another. */
+export interface BridgeApartWish {
+  readonly type: "bridge.apart";
+  /** Names of interfaces. */
+  readonly from: string;
+  readonly to: string;
+  /** `floods`: those to groups do not pass; `all`: none does. */
+  readonly apart: "none" | "floods" | "all";
+}
+
+/** A fact of the kernel's: its bridge has heard a station, or has it no longer. */
+export interface KernelStation {
+  readonly type: "kernel.station";
+  /** Name of the interface. */
+  readonly port: string;
+  readonly mac: Mac;
+  readonly present: boolean;
+  /** It was given to the bridge, and not heard. */
+  readonly given: boolean;
 }

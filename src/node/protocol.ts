@@ -137,7 +137,7 @@ export interface Farewell {
 export interface Kernel<Config = never> {
   /** Of the machine, whose state `farewells` is given. */
   readonly machine: string;
-  /** The `type` of its wishes. */
+  /** The `type` of its wishes that are kept and given back. */
   readonly wish: string;
   /** Wishes that may come, so that what takes time can be made ready. */
   readonly prepares: (config: Config, node: NodeConfig) => readonly Change[];

@@ -1,8 +1,8 @@
 /**
- * What may pass through the ports of the kernel's bridge that are links of bundles: a table of nftables. The kernel's own
+ * What may pass through the ports of the kernel's bridge: a table of nftables. The kernel's own
  * state of a port would not do: it goes to forwarding by itself whenever carrier comes, and knows no direction.
  */
-import type { BridgePortWish } from "../../node/host.ts";
+import type { BridgeApartWish, BridgePortWish } from "../../node/host.ts";
 import type { NodeConfig } from "../../node/protocol.ts";
 import type { Part } from "./daemon.ts";
 import type { Libc } from "./libc.ts";
@@ -17,21 +17,30 @@ export interface BridgeRulesOptions extends Pick<TableOptions, "guard" | "watch"
   readonly wishes: (config: NodeConfig) => Iterable<BridgePortWish>;
 }
 
-/** Sets of names of interfaces that change while machines run. */
-export const GATES = ["collecting", "distributing"] as const;
-export type Gate = (typeof GATES)[number];
+/**
+ * Sets that change while machines run: of names of interfaces, or of two of them. What comes in by the first and would leave
+ * by the second does not pass if it is `apart`; if they are `floods-apart`, what is for a group does not.
+ */
+const SETS = ["collecting", "distributing", "apart", "floods-apart"] as const;
+type SetName = (typeof SETS)[number];
 
 export class BridgeRules implements Part {
   readonly table: Table;
   private readonly sets: NftSets;
-  /** Links of bundles, and which of them are one bundle's. */
+  /** Ports of the bridge, and which of them are one bundle's. */
   private links: readonly BridgePortWish[] = [];
-  private readonly open: Readonly<Record<Gate, Set<string>>> = { collecting: new Set(), distributing: new Set() };
+  /** Elements by their names, joined. */
+  private readonly elements: Readonly<Record<SetName, Map<string, readonly string[]>>> = {
+    collecting: new Map(),
+    distributing: new Map(),
+    apart: new Map(),
+    "floods-apart": new Map(),
+  };
 
   constructor(private readonly options: BridgeRulesOptions) {
     const { libc, node, guard, watch, log } = options;
     const name = `hotpair-${node}-bridge`;
-    const rules = () => rulesFor(this.table.title, this.links, this.open);
+    const rules = () => rulesFor(this.table.title, this.links, this.elements);
     this.table = new Table({ family: "bridge", name, key: "bridge-rules", rules, guard, watch, log });
     this.sets = new NftSets(libc, name);
   }
@@ -39,87 +48,111 @@ export class BridgeRules implements Part {
   /** Closes what a configuration has LACP decide about, before any machine is at work under it. */
   async secure(config: NodeConfig): Promise<string | undefined> {
     const before = this.links;
-    this.links = [...this.options.wishes(config)].filter(({ bundle }) => bundle !== undefined);
+    this.links = [...this.options.wishes(config)];
     const wrong = await this.settle();
     if (wrong === undefined) return undefined;
     this.links = before;
-    return `a bundle in a bridge needs nftables: ${wrong}`;
+    return `a bridge needs nftables: ${wrong}`;
   }
 
   configure(): void {}
 
-  /** Has frames pass, or no longer pass; the kernel does so when this returns. */
-  let(gate: Gate, port: string, passes: boolean): void {
-    const open = this.open[gate];
-    if (open.has(port) === passes) return;
-    if (passes) open.add(port);
-    else open.delete(port);
-    this.tell(gate, port, passes);
+  /** Has frames come in or leave by a port, or no longer; the kernel does so when this returns. */
+  let(way: "collecting" | "distributing", port: string, passes: boolean): void {
+    this.set(way, [port], passes);
+  }
+
+  /** The same for those that come in by one port and would leave by another. */
+  part({ from, to, apart }: BridgeApartWish): void {
+    // What is taken away comes last: at no time does more pass than before and after.
+    if (apart === "all") this.set("apart", [from, to], true);
+    this.set("floods-apart", [from, to], apart === "floods");
+    if (apart !== "all") this.set("apart", [from, to], false);
   }
 
   async close(): Promise<void> {
     this.links = [];
-    for (const gate of GATES) this.open[gate].clear();
+    for (const set of SETS) this.elements[set].clear();
     await this.table.close();
     this.sets.close();
   }
 
+  private set(set: SetName, names: readonly string[], present: boolean): void {
+    const elements = this.elements[set];
+    const key = names.join(" ");
+    if (elements.has(key) === present) return;
+    if (present) elements.set(key, names);
+    else elements.delete(key);
+    this.tell(set, names, present);
+  }
+
   private async settle(): Promise<string | undefined> {
-    const before = GATES.map((gate) => new Set(this.open[gate]));
+    const before = SETS.map((set) => new Map(this.elements[set]));
     const wrong = await this.table.settle();
     if (wrong !== undefined || !this.table.made) return wrong;
     // What machines have decided while nft ran.
-    for (const [i, gate] of GATES.entries()) {
-      const was = before[i] ?? new Set<string>();
-      const is = this.open[gate];
-      for (const port of new Set([...was, ...is]))
-        if (was.has(port) !== is.has(port)) this.tell(gate, port, is.has(port));
+    for (const [i, set] of SETS.entries()) {
+      const was = before[i] ?? new Map<string, readonly string[]>();
+      const is = this.elements[set];
+      for (const [key, names] of new Map([...was, ...is])) {
+        if (was.has(key) !== is.has(key)) this.tell(set, names, is.has(key));
+      }
     }
     return undefined;
   }
 
-  private tell(gate: Gate, port: string, present: boolean): void {
+  private tell(set: SetName, names: readonly string[], present: boolean): void {
     if (!this.table.made) return;
-    const errno = this.sets.change({ set: gate, names: [port], present });
+    const errno = this.sets.change({ set, names, present });
     if (errno === 0) return;
-    this.options.log(
-      `table ${this.table.title} does not take ${port} in ${gate}: errno ${errno}; all of it is made anew`,
-    );
+    const what = `${names.join(" . ")} in ${set}`;
+    this.options.log(`table ${this.table.title} does not take ${what}: errno ${errno}; all of it is made anew`);
     void this.table.review();
   }
 }
 
 /** The whole table in one transaction. LACPDUs do not come by: they are for the port itself (IEEE 802.1Q §8.6.3). */
-function rulesFor(title: string, links: readonly BridgePortWish[], open: Readonly<Record<Gate, Set<string>>>): string {
+function rulesFor(
+  title: string,
+  links: readonly BridgePortWish[],
+  elements: Readonly<Record<SetName, ReadonlyMap<string, readonly string[]>>>,
+): string {
   if (links.length === 0) return "";
-  const quoted = (names: Iterable<string>) => [...names].map((name) => `"${name}"`);
-  const apart = links.flatMap(({ port, bundle }) =>
-    links
-      .filter((other) => other.bundle === bundle && other.port !== port)
-      .map((other) => `"${port}" . "${other.port}"`),
+  const quoted = (all: Iterable<readonly string[]>) =>
+    [...all].map((one) => one.map((name) => `"${name}"`).join(" . "));
+  const bundled = links.filter(({ bundle }) => bundle !== undefined);
+  const bundles = bundled.flatMap(({ port, bundle }) =>
+    bundled.filter((other) => other.bundle === bundle && other.port !== port).map((other) => [port, other.port]),
   );
   const sets = [
-    ["links", "ifname", quoted(links.map(({ port }) => port))],
-    ["collecting", "ifname", quoted(open.collecting)],
-    ["distributing", "ifname", quoted(open.distributing)],
-    ["apart", "ifname . ifname", apart],
+    ["links", "ifname", quoted(links.map(({ port }) => [port]))],
+    ["bundles", "ifname . ifname", quoted(bundles)],
+    ["collecting", "ifname", quoted(elements.collecting.values())],
+    ["distributing", "ifname", quoted(elements.distributing.values())],
+    ["apart", "ifname . ifname", quoted(elements.apart.values())],
+    ["floods-apart", "ifname . ifname", quoted(elements["floods-apart"].values())],
   ] as const;
-  const filled = sets.flatMap(([set, , elements]) => [
+  const filled = sets.flatMap(([set, , own]) => [
     `flush set ${title} ${set}`,
-    ...(elements.length === 0 ? [] : [`add element ${title} ${set} { ${elements.join(", ")} }`]),
+    ...(own.length === 0 ? [] : [`add element ${title} ${set} { ${own.join(", ")} }`]),
   ]);
   const chains = ["prerouting", "forward", "postrouting"];
   return `table ${title} {
 ${sets.map(([set, type]) => `  set ${set} { type ${type}; }`).join("\n")}
   counter not-collecting { }
   counter not-distributing { }
+  counter isolated { }
 ${chains.map((one) => `  chain ${one} { type filter hook ${one} priority 0; policy accept; }`).join("\n")}
 }
 ${filled.join("\n")}
 ${chains.map((one) => `flush chain ${title} ${one}`).join("\n")}
 table ${title} {
   chain prerouting { iifname @links iifname != @collecting counter name "not-collecting" drop; }
-  chain forward { iifname . oifname @apart drop; }
+  chain forward {
+    iifname . oifname @bundles drop
+    iifname . oifname @apart counter name "isolated" drop
+    iifname . oifname @floods-apart meta pkttype { broadcast, multicast } counter name "isolated" drop
+  }
   chain postrouting { oifname @links oifname != @distributing counter name "not-distributing" drop; }
 }
 `;

@@ -2,27 +2,28 @@
  * Ports of the kernel's bridge. One that is there already is somebody's, and is taken as it is: its ports are in it. Otherwise
  * it is made, has the ports put in, and goes with the daemon.
  */
+import { macBytes } from "../../core/addr.ts";
 import type { Change } from "../../core/machine.ts";
-import type { BridgePortWish } from "../../node/host.ts";
+import type { BridgeApartWish, BridgePortWish, BridgeStationWish } from "../../node/host.ts";
 import type { BridgeRules } from "./bridge-rules.ts";
 import type { Undo } from "./holdings.ts";
 import type { Datapath, LinuxHost, Undoing } from "./host.ts";
-import type { Request } from "./netlink.ts";
+import type { Request, StationNews } from "./netlink.ts";
 import { orderOf, Refused } from "./rtnl.ts";
 import type { Complain } from "./upkeep.ts";
 
 /** Hundredths of a second: IEEE 802.1Q table 8-6. */
 const AGEING = 30_000;
-/** ENODEV: the kernel's news will say so. */
-const NO_DEVICE = 19;
+/** ENODEV: the kernel's news will say so. ENOENT: a station that it has no longer. */
+const GONE = new Set([2, 19]);
 
 interface Held {
   wish: BridgePortWish;
   /** The interface and the bridge that it was last seen in, by index; 0 for none. */
   index: number;
   master: number;
-  /** Whether it has the floods there. */
-  floods: boolean | undefined;
+  /** What the kernel was last told of it there. */
+  told: Pick<BridgePortWish, "floods" | "learns"> | undefined;
   /** That it is not in the bridge was said. */
   doubted: boolean;
 }
@@ -35,9 +36,10 @@ interface Made {
 }
 
 export class KernelBridge implements Datapath {
-  readonly type = "bridge.port";
+  readonly types = ["bridge.port", "bridge.station", "bridge.apart"];
   private readonly held = new Map<string, Held>();
   private made: Made | undefined;
+  private hears = false;
 
   constructor(
     private readonly host: LinuxHost,
@@ -46,12 +48,33 @@ export class KernelBridge implements Datapath {
   ) {}
 
   apply(key: string, change: Change): void {
-    const held = this.heldFor(key, change);
-    const { bundle, port, collects, distributes, present } = held.wish;
-    if (bundle !== undefined) {
-      this.rules.let("collecting", port, present && collects);
-      this.rules.let("distributing", port, present && distributes);
+    switch (change.type) {
+      case "bridge.station":
+        this.place(change as BridgeStationWish);
+        break;
+      case "bridge.apart":
+        this.rules.part(change as BridgeApartWish);
+        break;
+      default:
+        this.applyPort(key, change);
     }
+  }
+
+  private place({ mac, port, ages, present }: BridgeStationWish): void {
+    const index = this.host.interfaces.named(port)?.index;
+    // With the interface went what was behind it.
+    if (index === undefined) return;
+    const station = { index, mac: macBytes(mac) };
+    this.carryOut(port, [
+      present ? { kind: "add-station", ...station, external: !ages } : { kind: "delete-station", ...station },
+    ]);
+  }
+
+  private applyPort(key: string, change: Change): void {
+    const held = this.heldFor(key, change);
+    const { port, collects, distributes, present } = held.wish;
+    this.rules.let("collecting", port, present && collects);
+    this.rules.let("distributing", port, present && distributes);
     this.settle(held);
   }
 
@@ -103,6 +126,11 @@ export class KernelBridge implements Datapath {
     return keys;
   }
 
+  found(): readonly StationNews[] {
+    if (this.made === undefined) return [];
+    return this.host.rtnl.dump("stations").filter((one) => one.kind === "station");
+  }
+
   retire(): void {}
 
   close(): void {
@@ -117,7 +145,7 @@ export class KernelBridge implements Datapath {
       known.wish = wish;
       return known;
     }
-    const held: Held = { wish, index: 0, master: 0, floods: undefined, doubted: false };
+    const held: Held = { wish, index: 0, master: 0, told: undefined, doubted: false };
     this.held.set(key, held);
     return held;
   }
@@ -131,16 +159,17 @@ export class KernelBridge implements Datapath {
       held.index = 0;
       return;
     }
-    if (held.index !== there.index || held.master !== there.master) held.floods = undefined;
+    if (held.index !== there.index || held.master !== there.master) held.told = undefined;
     held.index = there.index;
     held.master = there.master;
     if (there.master !== bridge.index && !this.join(held, there.master, bridge)) return;
-    const floods = wish.floods;
-    if (held.floods === floods) return;
+    const { told } = held;
+    const { floods, learns, distributes } = wish;
+    if (told?.floods === floods && told.learns === learns) return;
     // What was heard there is to be looked for elsewhere.
-    const flush = held.floods === true || !wish.distributes;
-    held.floods = floods;
-    this.carryOut(wish.port, [{ kind: "bridge-port", index: held.index, floods, flush }]);
+    const flush = !distributes && told?.floods !== false;
+    held.told = { floods, learns };
+    this.carryOut(wish.port, [{ kind: "bridge-port", index: held.index, floods, learns, flush }]);
   }
 
   private join(held: Held, master: number, bridge: Made): boolean {
@@ -160,6 +189,8 @@ export class KernelBridge implements Datapath {
 
   private bridge(name: string): Made | undefined {
     if (this.made?.name === name) return this.made;
+    if (!this.hears) this.host.rtnl.hearStations();
+    this.hears = true;
     const index = this.host.rtnl.indexOf(name);
     if (index !== undefined) {
       const theirs = this.host.interfaces.at(index)?.group !== MADE;
@@ -183,7 +214,7 @@ export class KernelBridge implements Datapath {
       return true;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.errno !== NO_DEVICE) this.complain(port, error.message);
+      if (!GONE.has(error.errno)) this.complain(port, error.message);
       return false;
     }
   }

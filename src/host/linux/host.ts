@@ -3,12 +3,12 @@
  * runs on one thread, one input at a time; what a node's step makes the host do happens before the next input.
  */
 import { readFileSync } from "node:fs";
-import { type Ip, type Mac, macBytes } from "../../core/addr.ts";
+import { type Ip, type Mac, macBytes, macFrom } from "../../core/addr.ts";
 import { ETHERNET_HEADER, Frame } from "../../core/frame.ts";
 import type { Log } from "../../core/log.ts";
 import type { Change, Command, Input, Port } from "../../core/machine.ts";
 import { type Instant, NEVER } from "../../core/time.ts";
-import type { Host, Wire } from "../../node/host.ts";
+import type { Host, KernelStation, Wire } from "../../node/host.ts";
 import { machinesOf } from "../../node/machines.ts";
 import { Node } from "../../node/node.ts";
 import type { AnyProtocol, NodeConfig } from "../../node/protocol.ts";
@@ -18,7 +18,7 @@ import { Interfaces, type KernelInterface, usableAddresses } from "./interfaces.
 import type { Io, PacketPort } from "./io.ts";
 import { type Guard, Keeping, wishesOf } from "./keeping.ts";
 import type { Libc } from "./libc.ts";
-import type { News } from "./netlink.ts";
+import type { News, StationNews } from "./netlink.ts";
 import type { PacketCounts, Wanted } from "./packet.ts";
 import { rehearse, Understudy } from "./rehearsal.ts";
 import { Rtnl } from "./rtnl.ts";
@@ -36,8 +36,9 @@ const NO_MAC = "00:00:00:00:00:00" as Mac;
 
 /** Carries out wishes of one kind. */
 export interface Datapath {
-  /** The `type` of the changes that it carries out. */
-  readonly type: string;
+  /** The `type`s of the changes that it carries out. */
+  readonly types: readonly string[];
+  /** @param key "" for what is not kept, and goes with what it is about */
   apply(key: string, change: Change): void;
   /** Makes ready what a wish that may come would take time for, and removes what an earlier process has left of it. */
   prepare(key: string, change: Change): void;
@@ -54,6 +55,8 @@ export interface Datapath {
   lose(name: string): readonly string[];
   /** The same, once they have heard: puts back what somebody else has taken away. Both name what they have changed. */
   review(name: string): readonly string[];
+  /** Stations that the kernel had before the start. */
+  found?(): readonly StationNews[];
   /** Nothing will be taken again: what is given up from now on need not stay ready. */
   retire(): void;
   /** Takes back everything that was done. */
@@ -147,6 +150,7 @@ export class LinuxHost implements Host {
     this.reviews = setInterval(() => this.keeping.review(), REVIEW);
     for (const name of this.attached.keys()) this.refresh(name);
     this.command("*", { verb: "start" });
+    for (const one of this.datapaths.flatMap((datapath) => datapath.found?.() ?? [])) this.tellStation(one);
   }
 
   /**
@@ -195,7 +199,7 @@ export class LinuxHost implements Host {
 
   private prepare(key: string, wish: Change): void {
     for (const datapath of this.datapaths) {
-      if (datapath.type !== wish.type) continue;
+      if (!datapath.types.includes(wish.type)) continue;
       datapath.prepare(key, wish);
       this.keeping.refresh(key);
     }
@@ -231,12 +235,16 @@ export class LinuxHost implements Host {
   }
 
   apply(_node: Node, change: Change): void {
-    const datapath = this.datapaths.find(({ type }) => type === change.type);
+    const datapath = this.datapathFor(change);
+    if (datapath === undefined) return;
     const key = this.keeping.keyOf(change);
-    if (datapath === undefined || key === undefined) return;
-    datapath.apply(key, change);
+    datapath.apply(key ?? "", change);
     // The guard has known since `prepare` what to take back.
-    this.keeping.refreshSoon(key);
+    if (key !== undefined) this.keeping.refreshSoon(key);
+  }
+
+  private datapathFor({ type }: Change): Datapath | undefined {
+    return this.datapaths.find(({ types }) => types.includes(type));
   }
 
   wake(_node: Node, at: Instant): void {
@@ -248,7 +256,7 @@ export class LinuxHost implements Host {
       this.protocols,
       this.config,
       (port) => new Attached(port),
-      (change) => this.datapaths.find(({ type }) => type === change.type)?.rehearse(change),
+      (change) => this.datapathFor(change)?.rehearse(change),
     );
   }
 
@@ -359,6 +367,16 @@ export class LinuxHost implements Host {
       for (const name of names) for (const key of datapath.review(name)) other.add(key);
     }
     for (const key of other) this.keeping.refreshSoon(key);
+    // Last: what a link has taken along is known by then.
+    for (const one of news) if (one.kind === "station") this.tellStation(one);
+  }
+
+  /** What is fixed nobody has heard. */
+  private tellStation({ gone, index, mac, external, fixed }: StationNews): void {
+    const port = this.interfaces.at(index)?.name;
+    if (port === undefined || fixed) return;
+    const event: KernelStation = { type: "kernel.station", port, mac: macFrom(mac), present: !gone, given: external };
+    this.tell(event);
   }
 
   // --- wires ---

@@ -15,6 +15,9 @@ const RTM = {
   delAddress: 21,
   getAddress: 22,
   newRoute: 24,
+  newNeighbour: 28,
+  delNeighbour: 29,
+  getNeighbour: 30,
 } as const;
 // linux/netlink.h
 const FLAG = { request: 1, ack: 4, create: 0x400, exclusive: 0x200, replace: 0x100, dump: 0x300 } as const;
@@ -47,6 +50,12 @@ const RTA = { destination: 1, interface: 4 } as const;
 const ROUTE = { localTable: 255, ours: 112, universe: 0, local: 2 } as const;
 /** NLA_F_NESTED: without it the kernel takes the value for the state of the port alone. */
 const NESTED = 0x8000;
+const NDA_LLADDR = 2;
+/** NUD_REACHABLE: a station that ages. NUD_NOARP, NUD_PERMANENT: one that somebody has fixed, or the bridge's own. */
+const REACHABLE = 0x02;
+const FIXED = 0x40 | 0x80;
+/** NTF_MASTER: the bridge's table, not the port's own. NTF_EXT_LEARNED: heard elsewhere, and so for ever. */
+const NTF = { master: 0x04, external: 0x10 } as const;
 const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
 const IFF_LOWER_UP = 0x10000;
@@ -68,14 +77,32 @@ export type Request =
   | { readonly kind: "add-bridge"; readonly name: string; readonly ageing: number }
   /** Makes an interface a port of a bridge; 0: of none. */
   | { readonly kind: "set-master"; readonly index: number; readonly master: number }
-  /** Whether what nobody in particular is to get leaves by this port of a bridge; `flush`: its stations are forgotten. */
-  | { readonly kind: "bridge-port"; readonly index: number; readonly floods: boolean; readonly flush: boolean }
+  /**
+   * Whether what nobody in particular is to get leaves by this port of a bridge, whether it learns; `flush`: its stations
+   * are forgotten.
+   */
+  | {
+      readonly kind: "bridge-port";
+      readonly index: number;
+      readonly floods: boolean;
+      readonly learns: boolean;
+      readonly flush: boolean;
+    }
   | { readonly kind: "delete-link"; readonly index: number }
   /** Makes an interface one of a group, which has no meaning but that it can be deleted at once; 0: of none. */
   | { readonly kind: "group-link"; readonly index: number; readonly group: number }
   | { readonly kind: "delete-group"; readonly group: number }
   | { readonly kind: "set-up"; readonly index: number; readonly up: boolean }
   | { readonly kind: "set-mac"; readonly index: number; readonly mac: Uint8Array }
+  /** A station behind a port of a bridge, in place of where it was; `external`: it does not age. */
+  | {
+      readonly kind: "add-station";
+      readonly index: number;
+      readonly mac: Uint8Array;
+      readonly external: boolean;
+    }
+  | { readonly kind: "delete-station"; readonly index: number; readonly mac: Uint8Array }
+  | { readonly kind: "stations" }
   /** What comes for an IPv6 address is this host's: goes with the address's own such route, or when the interface is off. */
   | { readonly kind: "add-local-route"; readonly index: number; readonly address: Uint8Array }
   | {
@@ -120,9 +147,23 @@ export interface AddressNews {
   readonly tentative: boolean;
 }
 
+/** What a bridge has in its table. */
+export interface StationNews {
+  readonly kind: "station";
+  readonly gone: boolean;
+  /** Of the port. */
+  readonly index: number;
+  readonly mac: Uint8Array;
+  /** Given by somebody, not heard. */
+  readonly external: boolean;
+  /** It does not age: the bridge's own address, or one that somebody has fixed there. */
+  readonly fixed: boolean;
+}
+
 export type News =
   | LinkNews
   | AddressNews
+  | StationNews
   /** The answer to a request; `errno` 0 for success. */
   | { readonly kind: "answer"; readonly sequence: number; readonly errno: number }
   | { readonly kind: "done"; readonly sequence: number }
@@ -183,6 +224,12 @@ export function encodeRequest(request: Request, sequence: number): Uint8Array {
       return linkHeader(header(RTM.newLink, FLAG.ack, sequence), request.index)
         .attribute(IFLA.address, request.mac)
         .finish();
+    case "add-station":
+    case "delete-station":
+      return station(request, sequence);
+    case "stations":
+      // struct ifinfomsg of the family: with it the kernel dumps tables of bridges.
+      return header(RTM.getNeighbour, FLAG.dump, sequence).u8(AF.bridge).u8(0).u16(0).u32(0).u32(0).u32(0).finish();
     case "add-local-route":
       return localRoute(request, sequence);
     case "add-address":
@@ -211,15 +258,35 @@ function bridge({ name, ageing }: Extract<Request, { kind: "add-bridge" }>, sequ
   return message.finish();
 }
 
-function bridgePort({ index, floods, flush }: Extract<Request, { kind: "bridge-port" }>, sequence: number): Uint8Array {
+function bridgePort(
+  { index, floods, learns, flush }: Extract<Request, { kind: "bridge-port" }>,
+  sequence: number,
+): Uint8Array {
   // struct ifinfomsg with a family of its own.
   const message = header(RTM.setLink, FLAG.ack, sequence).u8(AF.bridge).u8(0).u16(0).u32(index).u32(0).u32(0);
   const info = message.open(IFLA_PROTINFO | NESTED);
   for (const flag of [IFLA_BRPORT.unicastFlood, IFLA_BRPORT.multicastFlood, IFLA_BRPORT.broadcastFlood]) {
     message.attribute(flag, Uint8Array.of(floods ? 1 : 0));
   }
+  message.attribute(IFLA_BRPORT.learning, Uint8Array.of(learns ? 1 : 0));
   if (flush) message.attribute(IFLA_BRPORT.flush, new Uint8Array());
   return message.close(info).finish();
+}
+
+function station(request: Extract<Request, { kind: "add-station" | "delete-station" }>, sequence: number): Uint8Array {
+  const add = request.kind === "add-station";
+  const flags = FLAG.ack | (add ? FLAG.create | FLAG.replace : 0);
+  // struct ndmsg: family, pad, index, state, flags, type.
+  return header(add ? RTM.newNeighbour : RTM.delNeighbour, flags, sequence)
+    .u8(AF.bridge)
+    .u8(0)
+    .u16(0)
+    .u32(request.index)
+    .u16(REACHABLE)
+    .u8(NTF.master | (add && request.external ? NTF.external : 0))
+    .u8(0)
+    .attribute(NDA_LLADDR, request.mac)
+    .finish();
 }
 
 function localRoute({ index, address: octets }: Extract<Request, { kind: "add-local-route" }>, sequence: number) {
@@ -293,6 +360,9 @@ function decodeOne(view: DataView): News | undefined {
     case RTM.newAddress:
     case RTM.delAddress:
       return view.byteLength < 24 ? undefined : addressNews(view, type === RTM.delAddress);
+    case RTM.newNeighbour:
+    case RTM.delNeighbour:
+      return view.byteLength < 28 ? undefined : stationNews(view, type === RTM.delNeighbour);
     default:
       return undefined;
   }
@@ -344,6 +414,21 @@ function addressNews(view: DataView, gone: boolean): AddressNews | undefined {
     address: octets,
     length: view.getUint8(17),
     tentative: (flags & (TENTATIVE | DAD_FAILED)) !== 0,
+  };
+}
+
+function stationNews(view: DataView, gone: boolean): StationNews | undefined {
+  const mac = attributes(view, 28).get(NDA_LLADDR);
+  if (view.getUint8(HEADER) !== AF.bridge || mac?.length !== 6) return undefined;
+  const state = view.getUint16(24, LITTLE);
+  const flags = view.getUint8(26);
+  return {
+    kind: "station",
+    gone,
+    index: view.getInt32(20, LITTLE),
+    mac,
+    external: (flags & NTF.external) !== 0,
+    fixed: (state & FIXED) !== 0,
   };
 }
 

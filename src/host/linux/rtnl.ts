@@ -5,6 +5,10 @@ import { decodeNews, encodeRequest, GROUPS, type News, type Request } from "./ne
 const AF_NETLINK = 16;
 const SOL_SOCKET = 1;
 const SO_RCVBUF_FORCE = 33;
+const SOL_NETLINK = 270;
+const ADD_MEMBERSHIP = 1;
+/** RTNLGRP_NEIGH: not among those of `GROUPS`, for ARP and ND are in it, too. */
+const NEIGHBOURS = 3;
 /** Octets of events that the kernel keeps for us; beyond, it says so, and everything is asked anew. */
 const RECEIVE_BUFFER = 1 << 21;
 /** A dump comes in pieces of up to 32 KiB. */
@@ -52,8 +56,13 @@ export class Rtnl {
     this.watched = libc.watch(this.hearing, () => this.drain(heard));
   }
 
+  /** Has the kernel tell of the tables of its bridges, too. */
+  hearStations(): void {
+    this.libc.setsockopt(this.hearing, SOL_NETLINK, ADD_MEMBERSHIP, Uint8Array.from(int(NEIGHBOURS)));
+  }
+
   /** Everything that there is now. */
-  dump(kind: "links" | "addresses"): News[] {
+  dump(kind: "links" | "addresses" | "stations"): News[] {
     return this.send(orderOf([{ kind }]));
   }
 

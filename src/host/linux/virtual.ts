@@ -40,7 +40,7 @@ const NOTHING = {
 } as const;
 
 export class VirtualAddresses implements Datapath {
-  readonly type = "ip.virtual";
+  readonly types = ["ip.virtual"];
   private readonly held = new Map<string, Held>();
   private readonly sysctls = new Sysctls();
   private readonly upkeep: Upkeep;
