@@ -111,7 +111,7 @@ async function run(file: string, { socket, json = false, io: backend, wait = fal
           notify: notifier(libc, process.env["NOTIFY_SOCKET"], grave),
         }),
     );
-    const wrong = wait ? [] : missing(daemon.host);
+    const wrong = wait ? [] : missing(daemon.host, new Set(bridgeWishes(config).map(({ bridge }) => bridge)));
     const refused = wrong.length > 0 ? wrong : await daemon.open();
     if (refused !== undefined) {
       daemon.close();
@@ -128,10 +128,14 @@ async function run(file: string, { socket, json = false, io: backend, wait = fal
   return OK;
 }
 
-/** A name that is misspelt looks like an interface that comes later: only who says so means the latter. */
-function missing(host: LinuxHost): readonly string[] {
+/**
+ * A name that is misspelt looks like an interface that comes later: only who says so means the latter.
+ * @param made names of devices that the daemon makes itself
+ */
+function missing(host: LinuxHost, made: ReadonlySet<string>): readonly string[] {
   const there = host.interfaces.names().filter((name) => name !== "lo");
-  return host.absent().map((name) => {
+  const absent = host.absent().filter((name) => !made.has(name));
+  return absent.map((name) => {
     const found = `${name}: no such interface${didYouMean(name, there)}; there ${there.length === 1 ? "is" : "are"}`;
     return `${found} ${there.join(", ") || "none"}; --wait starts without it and takes it when it comes`;
   });

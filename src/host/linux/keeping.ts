@@ -3,8 +3,9 @@ import { ip4From, ip6From, ipBytes } from "../../core/addr.ts";
 import type { Change } from "../../core/machine.ts";
 import { type Instant, ZERO } from "../../core/time.ts";
 import type { AnyProtocol, Farewell, Kernel, NodeConfig } from "../../node/protocol.ts";
+import type { Datapath } from "./datapath.ts";
 import type { Holding, Packet } from "./holdings.ts";
-import type { Datapath, LinuxHost } from "./host.ts";
+import type { LinuxHost } from "./host.ts";
 import type { Wanted } from "./packet.ts";
 
 /** Who gives back what is held should this process die; undefined: it is held no longer. */

@@ -7,9 +7,10 @@
 import { type Family, formatPrefix, type Ip, ipBytes, macBytes } from "../../core/addr.ts";
 import type { Change } from "../../core/machine.ts";
 import type { VirtualWish } from "../../node/host.ts";
+import type { Datapath, Undoing } from "./datapath.ts";
 import { SHIELDED, type Shield } from "./firewall.ts";
 import type { Undo } from "./holdings.ts";
-import type { Datapath, LinuxHost, Undoing } from "./host.ts";
+import type { LinuxHost } from "./host.ts";
 import type { Request } from "./netlink.ts";
 import { type Order, orderOf, Refused } from "./rtnl.ts";
 import { file, readSysctl, type Saved, Switch, Sysctls, writeSysctl } from "./sysctl.ts";
