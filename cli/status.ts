@@ -60,8 +60,7 @@ export function statusLines(
     const [head = "", ...texts] = table([status.columns, ...own.map((row) => status.cells(row))]);
     lines.push({ text: "", style: "row" }, { text: head, style: "head" });
     for (const [i, row] of own.entries()) {
-      const state = String(row["state"]);
-      lines.push({ text: texts[i] ?? "", style: state === "master" ? "good" : BAD.has(state) ? "bad" : "row" });
+      lines.push({ text: texts[i] ?? "", style: styleOf(row) });
       for (const detail of status.details(row)) lines.push({ text: `    ${detail}`, style: "detail" });
     }
   }
@@ -70,6 +69,11 @@ export function statusLines(
   for (const row of others) lines.push(...besideLines(row));
   lines.push({ text: "", style: "row" }, ...hostLines(host));
   return lines;
+}
+
+function styleOf({ state, up }: StatusRow): Line["style"] {
+  if (state === "master" || up === true) return "good";
+  return BAD.has(String(state)) || up === false ? "bad" : "row";
 }
 
 /** What runs beside the machines: something that is looked at, or a queue of hooks. */

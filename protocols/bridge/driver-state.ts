@@ -31,8 +31,8 @@ export interface Station {
 }
 
 export interface Driven {
-  readonly config: DriverConfig;
-  readonly ports: ReadonlyMap<string, Port>;
+  config: DriverConfig;
+  ports: ReadonlyMap<string, Port>;
   /** By interface: what was wished for last. */
   readonly wishes: Map<string, BridgePortWish>;
   /** By interface of a bundle. */

@@ -144,6 +144,17 @@ export function redirect(state: Driven, { port, via }: BridgeRedirect): void {
   linkChanged(state, port);
 }
 
+/** Other ports, or other links of them: where a station was may be no port any more. */
+export function review(state: Driven): void {
+  const names = new Set(state.config.ports.map(({ name }) => name));
+  for (const name of state.up) if (!names.has(name)) state.up.delete(name);
+  for (const station of [...state.stations.values()]) {
+    if (names.has(station.port)) settle(state, station);
+    else if (station.local) forget(state, station, "link-down");
+    else remove(state, station);
+  }
+}
+
 /** A port has come up or gone down: its stations are reached otherwise, or not at all. */
 export function linkChanged(state: Driven, port: string): void {
   const gone = !state.up.has(port) && !state.instead.has(port);

@@ -18,12 +18,21 @@ import type { MacEvent } from "./events.ts";
 type Bundles = readonly { readonly name: string; readonly members: readonly { readonly port: string }[] }[];
 type Heard = LacpPortEvent | KernelStation | ToBridge;
 
+/** The only one. */
+function vlanOf({ vlans }: Pick<BridgeConfig, "vlans">): number {
+  const [vlan = 1] = vlans.keys();
+  return vlan;
+}
+
+function nameOf(config: Pick<BridgeConfig, "vlans">): string {
+  return `vlan${vlanOf(config)}`;
+}
+
 export function drivenBy({ ports, vlans, table }: BridgeConfig, node: NodeConfig): DriverConfig {
   const bundles = (node["lacp"] ?? []) as Bundles;
-  const [vlan = 1] = vlans.keys();
   return {
-    bridge: `vlan${vlan}`,
-    vlan,
+    bridge: nameOf({ vlans }),
+    vlan: vlanOf({ vlans }),
     table,
     ports: ports.map((name) => {
       const bundle = bundles.find((one) => one.name === name);
@@ -86,12 +95,33 @@ export const driver: Machine<DriverConfig, Driven, Command, MacEvent, Heard, Dri
       default:
         break;
     }
-    const { out } = state;
-    state.out = [];
-    return out;
+    return taken(state);
   },
   deadline: ({ fading }) => fading.values().next().value ?? NEVER,
+  reconfigure(state, config, env, now) {
+    state.now = now;
+    const before = state.config;
+    state.config = config;
+    state.ports = new Map(config.ports.map(({ name }) => [name, env.port(name)]));
+    const links = new Set(linksOf(config).map(({ port }) => port));
+    for (const { port, bundle } of linksOf(before)) {
+      if (links.has(port)) continue;
+      state.mux.delete(port);
+      if (state.wishes.delete(port)) state.out.push({ kind: "apply", change: wishFor(before, bundle, port, NOTHING) });
+    }
+    settle(state);
+    stations.review(state);
+    return taken(state);
+  },
 };
+
+const NOTHING = { collects: false, distributes: false, floods: false, learns: true, present: false };
+
+function taken(state: Driven): Driven["out"] {
+  const { out } = state;
+  state.out = [];
+  return out;
+}
 
 function hear(state: Driven, event: Heard): void {
   switch (event.type) {
@@ -153,40 +183,60 @@ function isolate(state: Driven, { from, to, isolated, only }: BridgeIsolate): vo
   }
 }
 
+/** Every interface, with the name of the bundle that it is a link of. */
+function linksOf({
+  ports,
+}: DriverConfig): readonly { readonly port: string; readonly name: string; readonly bundle?: string }[] {
+  return ports.flatMap(
+    ({ name, links }) => links?.map((port) => ({ port, name, bundle: name })) ?? [{ port: name, name }],
+  );
+}
+
 /** What is wished for now and was not before. */
 function settle(state: Driven): void {
   const changed: BridgePortWish[] = [];
-  for (const { name, links } of state.config.ports) {
-    let flooding = false;
-    for (const port of links ?? [name]) {
-      const mux = state.mux.get(port);
-      const open = !state.closed.has(name);
-      const collects = open && (links === undefined || (mux !== undefined && COLLECTS.has(mux)));
-      const distributes = open && (links === undefined || (mux !== undefined && DISTRIBUTES.has(mux)));
-      const floods: boolean = distributes && !flooding;
-      flooding ||= floods;
-      const how = { collects, distributes, floods, learns: !state.deaf.has(name), present: state.running };
-      const wish = wishFor(state.config, links === undefined ? undefined : name, port, how);
-      const before = state.wishes.get(port);
-      if (before === undefined ? !wish.present : same(before, wish)) continue;
-      state.wishes.set(port, wish);
-      changed.push(wish);
-    }
+  const flooding = floodersOf(state);
+  for (const { port, name, bundle } of linksOf(state.config)) {
+    const open = !state.closed.has(name);
+    const collects = open && (bundle === undefined || is(state, port, COLLECTS));
+    const distributes = open && (bundle === undefined || is(state, port, DISTRIBUTES));
+    const floods = distributes && (bundle === undefined || flooding.get(bundle) === port);
+    const how = { collects, distributes, floods, learns: !state.deaf.has(name), present: state.running };
+    const wish = wishFor(state.config, bundle, port, how);
+    const before = state.wishes.get(port);
+    if (before === undefined ? !wish.present : same(before, wish)) continue;
+    state.wishes.set(port, wish);
+    changed.push(wish);
   }
   // Two links of a bundle with the floods would bring them twice; none for a moment is a loss.
   changed.sort((a, b) => Number(a.floods) - Number(b.floods));
   for (const one of changed) state.out.push({ kind: "apply", change: one });
 }
 
+/** By bundle, the link that has its floods: that which has them, as long as it distributes; each move may lose some. */
+function floodersOf(state: Driven): ReadonlyMap<string, string> {
+  const flooders = new Map<string, string>();
+  for (const { port, bundle } of linksOf(state.config)) {
+    if (bundle === undefined || !is(state, port, DISTRIBUTES)) continue;
+    if (!flooders.has(bundle) || state.wishes.get(port)?.floods === true) flooders.set(bundle, port);
+  }
+  return flooders;
+}
+
+function is({ mux }: Driven, port: string, states: ReadonlySet<MuxState>): boolean {
+  const now = mux.get(port);
+  return now !== undefined && states.has(now);
+}
+
 // IEEE 802.1AX §6.4.15: independent and coupled control.
 const DISTRIBUTES: ReadonlySet<MuxState> = new Set(["distributing", "collecting-distributing"]);
 const COLLECTS: ReadonlySet<MuxState> = new Set(["collecting", ...DISTRIBUTES]);
 
-const HOW = ["collects", "distributes", "floods", "learns", "present"] as const;
-type How = Pick<BridgePortWish, (typeof HOW)[number]>;
+type How = Pick<BridgePortWish, "collects" | "distributes" | "floods" | "learns" | "present">;
+const SAID = ["collects", "distributes", "floods", "learns", "present", "bundle", "bridge"] as const;
 
-function same(one: How, other: How): boolean {
-  return HOW.every((key) => one[key] === other[key]);
+function same(one: BridgePortWish, other: BridgePortWish): boolean {
+  return SAID.every((key) => one[key] === other[key]);
 }
 
 function wishFor({ bridge }: DriverConfig, bundle: string | undefined, port: string, how: How): BridgePortWish {
@@ -198,14 +248,21 @@ export const kernel: Kernel<BridgeConfig> = {
   wish: "bridge.port",
   prepares: (config, node) => {
     const driven = drivenBy(config, node);
-    const nothing = { collects: false, distributes: false, floods: false, learns: true, present: false };
-    return driven.ports.flatMap(({ name, links }) =>
-      (links ?? [name]).map((port) => wishFor(driven, links === undefined ? undefined : name, port, nothing)),
-    );
+    return linksOf(driven).map(({ port, bundle }) => wishFor(driven, bundle, port, NOTHING));
   },
   key: (wish: Change) => `bridge ${(wish as BridgePortWish).port}`,
   farewells: () => [],
 };
+
+/** What another configuration changes, in words. Which links a bundle has is its own business. */
+export function changes(from: BridgeConfig, to: BridgeConfig): readonly string[] {
+  const [old, other] = [nameOf(from), nameOf(to)];
+  return [
+    ...(old === other ? [] : [`bridge: ${old} is left for ${other}`]),
+    ...from.ports.filter((port) => !to.ports.includes(port)).map((port) => `bridge: ${port} leaves`),
+    ...to.ports.filter((port) => !from.ports.includes(port)).map((port) => `bridge: ${port} joins`),
+  ];
+}
 
 /** The kernel's bridge is told of ports, not of VLANs. */
 export function unable({ vlans }: BridgeConfig): readonly Problem[] {

@@ -1,7 +1,7 @@
 import { mount } from "../../src/core/machine.ts";
 import type { Problem, Protocol } from "../../src/node/protocol.ts";
 import { type BridgeConfig, bridgeSchema } from "./config.ts";
-import { drivenBy, driver, kernel, unable } from "./driver.ts";
+import { changes, drivenBy, driver, kernel, unable } from "./driver.ts";
 import { expect } from "./expect.ts";
 import { explain } from "./explain.ts";
 import { invariants } from "./invariants.ts";
@@ -14,8 +14,10 @@ export const bridgeProtocol: Protocol<BridgeConfig> = {
   schema: bridgeSchema,
   mount: (config, _node, env) => [mount(bridge, config, env)],
   drive: (config, node, env) => [mount(driver, drivenBy(config, node), env)],
+  driven: drivenBy,
   holds: kernel,
   unable,
+  changes,
   explain,
 
   check(config) {

@@ -186,9 +186,11 @@ export function bestMember(past: Past, node: string, bundle: BundleConfig): Fact
 
 /** From the farthest to the nearest. */
 const NEARER: readonly PortReason[] = [
+  "removed",
   "link-down",
   "stopped",
   "loopback",
+  "half-duplex",
   "no-partner",
   "other-partner",
   "silent",

@@ -47,6 +47,10 @@ interface Why {
 const PORTS: Readonly<Record<PortReason, Why>> = {
   carrying: { because: trigger },
   fallback: { because: (one) => nobody(one) ?? trigger(one) },
+  removed: {
+    because: ({ past, node }) => past.command(node, "lacp", ({ verb }) => verb === "configure") ?? past.born(node),
+    ends: ({ bundle }) => `when a reload makes it a link of ${bundle.name} again`,
+  },
   stopped: {
     because: (one) => order(one, "stop") ?? trigger(one),
     ends: ({ bundle }) => `when an operator starts ${bundle.name}`,
@@ -76,6 +80,10 @@ const PORTS: Readonly<Record<PortReason, Why>> = {
   loopback: {
     because: ({ node, port }) => configured(node, `${port} leads back to ${node} itself`),
     ends: () => "when another system is at the far end",
+  },
+  "half-duplex": {
+    because: (one) => linkOf(one) ?? trigger(one),
+    ends: () => "when both ends of the wire may send at once",
   },
   "other-partner": {
     because: (one) => renamed(one) ?? otherCable(one),

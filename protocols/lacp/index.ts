@@ -5,12 +5,15 @@ import { ETHERTYPE } from "../ethernet/codec.ts";
 import { check, compare, unable } from "./check.ts";
 import { SLOW_GROUP } from "./codec.ts";
 import { command, type LacpConfig, schema } from "./config.ts";
+import { changes } from "./configure.ts";
 import { expect } from "./expect.ts";
 import { explain } from "./explain.ts";
+import { kernel } from "./farewell.ts";
 import { invariants } from "./invariants.ts";
 import { lacp } from "./machine.ts";
 import { lacpObserver } from "./observer.ts";
 import { describeSeen } from "./observer-view.ts";
+import { status } from "./status.ts";
 import { describe } from "./view.ts";
 
 export const lacpProtocol: Protocol<LacpConfig> = {
@@ -27,5 +30,9 @@ export const lacpProtocol: Protocol<LacpConfig> = {
   describe: (event) => ("frame" in event ? describeSeen(event) : describe(event)),
   invariants,
   unable,
+  holds: kernel,
+  release: { verb: "drain" },
+  status,
+  changes,
   listens: [{ ethertype: ETHERTYPE.slow, groups: [SLOW_GROUP] }],
 };

@@ -6,42 +6,39 @@ import type { Frame } from "../../src/core/frame.ts";
 import type { Input, Machine, Path, Port } from "../../src/core/machine.ts";
 import { after, type Instant, instant, NEVER } from "../../src/core/time.ts";
 import { ETHERTYPE } from "../ethernet/codec.ts";
+import type { IpAddresses } from "../ip/events.ts";
 import type { ToLacp } from "../mlag/events.ts";
-import { runChurn } from "./churn.ts";
-import { decodeLacpdu, decodeMarker, SLOW_SUBTYPE, STATE } from "./codec.ts";
+import { decodeLacpdu, decodeMarker, SLOW_SUBTYPE } from "./codec.ts";
 import type { LacpConfig } from "./config.ts";
-import { enqueue, redistribute, release, runFlush } from "./distribution.ts";
-import type { BundleReason, LacpCommand, LacpDropReason, LacpEvent } from "./events.ts";
+import { changeRate, configure } from "./configure.ts";
+import { enqueue, release } from "./distribution.ts";
+import type { LacpCommand, LacpDropReason, LacpEvent } from "./events.ts";
 import { bucketOf } from "./hash.ts";
 import { isAnswer, respond } from "./marker.ts";
-import { deselect, muxDeadline, runMux } from "./mux.ts";
-import { runPeriodic } from "./periodic.ts";
-import { portCause, portReason } from "./reason.ts";
 import { receiveLacpdu, receiveTimer, reviewPort } from "./receive.ts";
-import { offersFallback, select } from "./selection.ts";
+import { renegotiate, settle } from "./settle.ts";
 import {
-  actorOf,
   type Bundle,
   collects,
   createState,
   type LacpPort,
   type LacpState,
   NO_OUTPUT,
-  needToTransmit,
-  put,
+  NO_SYSTEM,
   RENAMING,
   say,
   setAdministrative,
   type Turn,
 } from "./state.ts";
-import { runTransmit, transmitDeadline } from "./transmit.ts";
 
 /** How long a reason for dropping is counted only, after it was said. */
 const QUIET = instant(1_000_000);
 
-export const lacp: Machine<LacpConfig, LacpState, LacpCommand, LacpEvent, ToLacp> = {
+type Heard = ToLacp | IpAddresses;
+
+export const lacp: Machine<LacpConfig, LacpState, LacpCommand, LacpEvent, Heard> = {
   name: "lacp",
-  hears: ["mlag.system", "mlag.hold", "mlag.suspend"],
+  hears: ["mlag.system", "mlag.hold", "mlag.suspend", "ip.addresses"],
   ports: (config) => ({
     owns: config.map(({ name }) => name),
     uses: config.flatMap(({ members }) => members.map(({ port }) => port)),
@@ -50,6 +47,11 @@ export const lacp: Machine<LacpConfig, LacpState, LacpCommand, LacpEvent, ToLacp
   relay,
   step,
   deadline: (state) => state.alarm,
+  reconfigure: (state, config, env, now) => {
+    state.now = now;
+    configure(state, config, env);
+    return taken(state);
+  },
 };
 
 /** 01-80-C2-00-00-02, as the numbers of a frame header. */
@@ -90,7 +92,7 @@ function relay(state: LacpState, port: Port, frame: Frame, _now: Instant, path: 
   return false;
 }
 
-function step(state: LacpState, input: Input<LacpCommand, ToLacp>, now: Instant) {
+function step(state: LacpState, input: Input<LacpCommand, Heard>, now: Instant) {
   const turn: Turn = state;
   turn.now = now;
   switch (input.kind) {
@@ -106,6 +108,8 @@ function step(state: LacpState, input: Input<LacpCommand, ToLacp>, now: Instant)
       if (port === undefined || port.up === input.up) break;
       port.up = input.up;
       port.speed = input.speed ?? 0;
+      port.half = input.duplex === "half";
+      setAdministrative(port);
       // Who is there when it comes back has heard none of these: the limit is on what one partner has to take.
       port.sent.length = 0;
       reviewPort(turn, port);
@@ -123,11 +127,17 @@ function step(state: LacpState, input: Input<LacpCommand, ToLacp>, now: Instant)
       order(turn, input.command);
       break;
     case "heard":
-      hear(turn, input.event);
+      if (input.event.type === "ip.addresses") follow(turn, input.event);
+      else hear(turn, input.event);
       break;
   }
-  state.alarm = NEVER;
-  for (const { alarm } of state.bundles) if (alarm < state.alarm) state.alarm = alarm;
+  return taken(turn);
+}
+
+/** What came of the input. */
+function taken(turn: Turn): LacpState["out"] {
+  turn.alarm = NEVER;
+  for (const { alarm } of turn.bundles) if (alarm < turn.alarm) turn.alarm = alarm;
   const { out } = turn;
   turn.out = NO_OUTPUT;
   return out;
@@ -147,8 +157,10 @@ function receive(turn: Turn, port: LacpPort, frame: Frame): void {
       const marker = decodeMarker(payload);
       if (!marker.ok) refuse(turn, port, marker.reason);
       else if (marker.value.kind === "information") respond(turn, port, marker.value);
-      else if (isAnswer(port, marker.value)) release(turn, port);
-      else refuse(turn, port, "marker-unsolicited");
+      else if (isAnswer(port, marker.value)) {
+        port.counters.answered++;
+        release(turn, port);
+      } else refuse(turn, port, "marker-unsolicited");
       return;
     }
     default:
@@ -164,77 +176,6 @@ function refuse(turn: Turn, port: LacpPort, reason: LacpDropReason): void {
   if (record.quietUntil > turn.now) return;
   record.quietUntil = instant(turn.now + QUIET);
   say(turn, { type: "lacp.drop", port: port.port.name, reason, count: record.count });
-}
-
-/** Runs the machines of a bundle until all is said and done. */
-function settle(turn: Turn, bundle: Bundle): void {
-  select(turn, bundle);
-  runMux(turn, bundle);
-  redistribute(turn, bundle);
-  reviewBundle(turn, bundle);
-  for (const port of bundle.members) {
-    runFlush(turn, port);
-    runPeriodic(turn, port);
-    runChurn(turn, port);
-    report(turn, port);
-    runTransmit(turn, port);
-  }
-  bundle.alarm = alarmOf(turn, bundle);
-}
-
-/** Whether the bundle carries frames, and over how many links. */
-function reviewBundle(turn: Turn, bundle: Bundle): void {
-  const { config, distribution, port } = bundle;
-  const members = distribution.links.length;
-  const least = bundle.fallback ? 1 : config.minLinks;
-  // Links without carrier have nobody to agree with.
-  const renamed = bundle.up && turn.now < bundle.renamedUntil && members === 0 && bundle.members.some((one) => one.up);
-  const up = members >= least || renamed;
-  const before = bundle.said;
-  const collecting = bundle.members.some(collects);
-  if (collecting !== bundle.collecting) {
-    bundle.collecting = collecting;
-    say(turn, { type: "lacp.collecting", bundle: config.name, collecting });
-  }
-  if (up === bundle.up && members === before) return;
-  bundle.said = members;
-  bundle.up = up;
-  let reason: BundleReason = members > before ? "member-joined" : "member-left";
-  if (bundle.fallback && members > 0) reason = "fallback";
-  else if (renamed) reason = "renamed";
-  else if (members === 0) reason = "no-member";
-  else if (!up) reason = "min-links";
-  say(turn, { type: "lacp.bundle", bundle: config.name, up, members, reason });
-  put(turn, { kind: "link", port, up });
-}
-
-/** Says what the port is now, when that is something else than before. */
-function report(turn: Turn, port: LacpPort): void {
-  const { receive, mux, selected, partner, bundle } = port;
-  const reason = portReason(turn, port);
-  const cause = portCause(port);
-  const { system, key, port: number, state } = actorOf(port);
-  const mode = offersFallback(port) ? bundle.config.fallback : "none";
-  const said = `${receive} ${mux} ${selected} ${reason} ${cause} ${mode} ${system} ${key} ${number} ${state} ${partner.system} ${partner.key} ${partner.port} ${partner.state}`;
-  if (said === port.said) return;
-  port.said = said;
-  say(turn, {
-    type: "lacp.port",
-    port: port.port.name,
-    bundle: bundle.config.name,
-    receive,
-    mux,
-    selected,
-    actor: { system, key, port: number, state: octet(state) },
-    partner: { system: partner.system, key: partner.key, port: partner.port, state: octet(partner.state) },
-    reason,
-    ...(mode === "none" ? {} : { fallback: mode }),
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
-function octet(state: number): string {
-  return `0x${state.toString(16).padStart(2, "0")}`;
 }
 
 function order(turn: Turn, command: LacpCommand): void {
@@ -264,11 +205,7 @@ function order(turn: Turn, command: LacpCommand): void {
         break;
       }
       case "rate":
-        bundle.fast = command.rate === "fast";
-        for (const port of bundle.members) {
-          setAdministrative(port);
-          needToTransmit(turn, port, true);
-        }
+        changeRate(turn, bundle, command.rate === "fast");
         break;
     }
     for (const port of bundle.members) reviewPort(turn, port);
@@ -295,6 +232,7 @@ function hear(turn: Turn, event: ToLacp): void {
       bundle.system = event.system;
       bundle.systemPriority = event.priority;
       bundle.portOffset = event.portOffset;
+      bundle.renamed = true;
       bundle.renamedUntil = after(turn.now, RENAMING);
       renegotiate(turn, bundle.members);
       break;
@@ -308,31 +246,16 @@ function hear(turn: Turn, event: ToLacp): void {
   settle(turn, bundle);
 }
 
-/** What this end is called has changed: every link leaves its aggregator first, and the partner is told at once. */
-function renegotiate(turn: Turn, ports: readonly LacpPort[]): void {
-  for (const port of ports) {
-    deselect(turn, port);
-    // It agreed to what this end was; whether it agrees to what it is, its next LACPDU says.
-    port.partner = { ...port.partner, state: port.partner.state & ~STATE.synchronization };
-    needToTransmit(turn, port, true);
+/** The source of what a port sends is its interface's present address (IEEE 802.1AX §6.4.2.3). */
+function follow(turn: Turn, { port: name, mac }: IpAddresses): void {
+  const port = turn.ports.find((one) => one.port.name === name);
+  if (port === undefined || mac === NO_SYSTEM) return;
+  port.mac = mac;
+  // A node that had no interface at its start gets its name with the first one.
+  for (const bundle of turn.bundles) {
+    if (bundle.system !== NO_SYSTEM) continue;
+    bundle.system = mac;
+    renegotiate(turn, bundle.members);
+    settle(turn, bundle);
   }
-}
-
-function alarmOf(turn: Turn, bundle: Bundle): Instant {
-  // A fallback whose time has come waits for the receive machines.
-  let first: number = bundle.fallbackAt > turn.now ? bundle.fallbackAt : NEVER;
-  if (bundle.up && bundle.said === 0) first = Math.min(first, bundle.renamedUntil);
-  for (const port of bundle.members) {
-    first = Math.min(
-      first,
-      port.currentWhile,
-      port.periodicAt,
-      muxDeadline(turn, port),
-      transmitDeadline(port),
-      port.actorChurn.until,
-      port.partnerChurn.until,
-      port.flushUntil,
-    );
-  }
-  return first as Instant;
 }

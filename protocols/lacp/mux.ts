@@ -9,7 +9,8 @@
  *   collecting    Collecting := 1, Distributing := 0, NTT         distributing (and Partner.Collecting),
  *                                                                 attached (not SELECTED, or not Partner.Sync)
  *   distributing  Distributing := 1, NTT                          collecting (any of its conditions gone)
- *   coupled: attached → collecting-distributing (both := 1) and back, on Partner.Sync alone
+ *   coupled: attached → collecting-distributing (both := 1) and back, on Partner.Sync alone; a reload that changes the
+ *   control leads from there to where the other one would be
  *
  * DEPARTS: Ready does not wait for Aggregate_Wait_Time when every link with carrier agrees already, hears another system,
  * or has fallen silent: nobody is waited for.
@@ -65,14 +66,18 @@ function next(turn: Turn, port: LacpPort): MuxState {
       if (!partnerInSync(port)) return "attached";
       return port.bundle.config.coupled ? "collecting-distributing" : "collecting";
     case "collecting-distributing":
-      return selected === "selected" && partnerInSync(port) ? "collecting-distributing" : "attached";
+      if (selected !== "selected" || !partnerInSync(port)) return "attached";
+      if (port.bundle.config.coupled) return "collecting-distributing";
+      return partnerCollects(port) ? "distributing" : "collecting";
     case "collecting":
       if (selected === "standby" && drains(turn, port)) return "collecting";
       if (selected !== "selected" || !partnerInSync(port)) return "attached";
       if (port.drainUntil !== NEVER) endDrain(turn, port);
+      if (port.bundle.config.coupled) return "collecting-distributing";
       return partnerCollects(port) ? "distributing" : "collecting";
     case "distributing":
-      return selected === "selected" && partnerInSync(port) && partnerCollects(port) ? "distributing" : "collecting";
+      if (selected !== "selected" || !partnerInSync(port) || !partnerCollects(port)) return "collecting";
+      return port.bundle.config.coupled ? "collecting-distributing" : "distributing";
   }
 }
 
@@ -155,6 +160,7 @@ function settled(turn: Turn, port: LacpPort): boolean {
   // Nobody waits for one that has fallen silent under carrier.
   if (port.silent) return true;
   if (port.selected === "selected") return port.mux !== "detached" && port.receive === "current";
+  if (port.half) return true;
   if (port.obstacle === "other-speed") return port.receive === "current";
   // One that hears another system than the bundle's is not coming either.
   if (port.receive === "current" || port.receive === "defaulted") return true;

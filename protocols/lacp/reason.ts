@@ -5,14 +5,15 @@ import type { PortReason } from "./events.ts";
 import { distributes, has, type LacpPort, lacpEnabled, type Turn } from "./state.ts";
 
 /** The first thing that keeps the port from carrying frames. */
-export function portReason(turn: Turn, port: LacpPort): PortReason {
+export function portReason({ now }: Pick<Turn, "now">, port: LacpPort): PortReason {
   if (distributes(port)) return port.fallback ? "fallback" : "carrying";
+  if (port.removed) return "removed";
   if (!lacpEnabled(port)) return "stopped";
   if (!port.up) return "link-down";
   if (port.receive === "expired" && !has(port.state, STATE.defaulted)) return "silent";
   if (port.selected !== "selected") return port.obstacle ?? "listening";
   if (port.mux === "waiting" || port.mux === "detached") {
-    return port.restoreUntil > turn.now ? "wait-to-restore" : "aggregate-wait";
+    return port.restoreUntil > now ? "wait-to-restore" : "aggregate-wait";
   }
   if (has(port.partner.state, STATE.synchronization)) {
     return has(port.partner.state, STATE.collecting) ? "negotiating" : "partner-not-collecting";

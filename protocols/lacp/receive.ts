@@ -121,6 +121,7 @@ export function receiveLacpdu(turn: Turn, port: LacpPort, pdu: Lacpdu): void {
   recordPdu(port, pdu);
   port.receive = "current";
   port.silent = false;
+  port.heardAt = turn.now;
   port.currentWhile = after(turn.now, has(port.state, STATE.shortTimeout) ? SHORT_TIMEOUT : LONG_TIMEOUT);
   lower(port, STATE.expired);
   noteMoved(turn, port);

@@ -3,7 +3,7 @@
  * and host; where the standard would form a second bundle of links with another LAG ID, those links stay out
  * ("other-partner"), and the operator sees which.
  *
- *   UNSELECTED  no carrier, no partner, its own system at the other end, or another LAG ID than the bundle's
+ *   UNSELECTED  no carrier, half duplex, no partner, its own system at the other end, or another LAG ID than the bundle's
  *   STANDBY     held back (M-LAG, drain), fewer than min-links, or more than max-links
  *   SELECTED    may attach
  *
@@ -18,7 +18,7 @@ import { actorOf, type Bundle, has, type LacpPort, lacpEnabled, type Selected, s
 /** Decides about all ports of the bundle. Its result depends on the state alone, not on the order of events. */
 export function select(turn: Turn, bundle: Bundle): void {
   const known = bundle.members.filter(hasPartner);
-  const candidates = known.filter((port) => !isLoopback(port));
+  const candidates = known.filter((port) => !isLoopback(port) && !port.half);
   reviewFallback(turn, bundle, known.length > 0);
   const chosen = choose(bundle, candidates);
   tellPartner(turn, bundle, chosen[0]?.partner);
@@ -158,6 +158,7 @@ function setSelected(port: LacpPort, selected: Selected, obstacle: PortReason | 
 function outReason(port: LacpPort, candidates: readonly LacpPort[], chosen: LacpPort | undefined): PortReason {
   if (!lacpEnabled(port)) return "stopped";
   if (!port.up) return "link-down";
+  if (port.half) return "half-duplex";
   if (offersFallback(port)) return withheld(port.bundle) ?? "no-partner";
   if (candidates.includes(port)) {
     return chosen !== undefined && lagOf(chosen) === lagOf(port) ? "other-speed" : "other-partner";
@@ -183,8 +184,8 @@ function reviewFallback(turn: Turn, bundle: Bundle, partner: boolean): void {
 }
 
 /** Whether the port could carry frames without a partner now. */
-export function offersFallback({ bundle, up, receive }: LacpPort): boolean {
-  return bundle.fallback && up && receive === "defaulted";
+export function offersFallback({ bundle, up, half, receive }: LacpPort): boolean {
+  return bundle.fallback && up && !half && receive === "defaulted";
 }
 
 /** The ports that carry frames without a partner. */

@@ -5,7 +5,7 @@ import type { Env, Output, Port } from "../../src/core/machine.ts";
 import { type Duration, type Instant, instant, ms, NEVER, sec } from "../../src/core/time.ts";
 import { type LacpInfo, STATE } from "./codec.ts";
 import type { BundleConfig, LacpConfig } from "./config.ts";
-import type { LacpDropReason, LacpEvent, MuxState, PortReason, ReceiveState } from "./events.ts";
+import type { BundleReason, LacpDropReason, LacpEvent, MuxState, PortReason, ReceiveState } from "./events.ts";
 
 // IEEE 802.1AX §6.4.4.
 export const FAST_PERIODIC = sec(1);
@@ -40,18 +40,25 @@ export interface ChurnSide {
 export interface LacpPort {
   readonly bundle: Bundle;
   readonly port: Port;
-  readonly mac: Mac;
+  /** Of its interface, as it is now. */
+  mac: Mac;
   /** Its number in LACPDUs, before the M-LAG's offset; from 1. */
   readonly number: number;
   priority: number;
   up: boolean;
   /** Bits per second; 0 where nobody knows. */
   speed: number;
+  /** Not both ends may send at once: IEEE 802.1AX (clause 1) is about full-duplex links only. */
+  half: boolean;
+  /** A reload has taken it out of its bundle. */
+  removed: boolean;
 
   receive: ReceiveState;
   portMoved: boolean;
   /** The partner was heard, and has stopped speaking while there was carrier. */
   silent: boolean;
+  /** When its last LACPDU came; NEVER when none has. */
+  heardAt: Instant;
   currentWhile: Instant;
   /** Actor_Oper_Port_State. */
   state: number;
@@ -94,11 +101,16 @@ export interface LacpPort {
     received: number;
     transmitted: number;
     markers: number;
+    /** Of those. */
+    answered: number;
+    /** To markers of the partner. */
     responses: number;
     readonly dropped: Map<LacpDropReason, { count: number; quietUntil: Instant }>;
   };
   /** What the last `lacp.port` was about. */
   said: string;
+  /** When it was said. */
+  changed: Instant;
 }
 
 /** Where the frames of a bundle go: distribution.ts. */
@@ -119,14 +131,16 @@ export interface Distribution {
 
 /** One Aggregator. */
 export interface Bundle {
-  readonly config: BundleConfig;
+  config: BundleConfig;
   readonly port: Port;
-  readonly members: readonly LacpPort[];
+  readonly members: LacpPort[];
   key: number;
   fast: boolean;
   system: Mac;
   systemPriority: number;
   portOffset: number;
+  /** The last two are M-LAG's, and the file's no more. */
+  renamed: boolean;
   enabled: boolean;
   draining: boolean;
   /** The word given with `mlag.hold`, `mlag.suspend`. */
@@ -139,6 +153,9 @@ export interface Bundle {
   fallback: boolean;
   fallbackAt: Instant;
   up: boolean;
+  /** Of the last `lacp.bundle`, and when it was said; NEVER when none was. */
+  reason: BundleReason;
+  changed: Instant;
   /** See RENAMING; in the past for a bundle that is what it was. */
   renamedUntil: Instant;
   /** Members that the last `lacp.bundle` said. */
@@ -151,8 +168,8 @@ export interface Bundle {
 }
 
 export interface LacpState {
-  readonly bundles: readonly Bundle[];
-  readonly ports: readonly LacpPort[];
+  readonly bundles: Bundle[];
+  readonly ports: LacpPort[];
   /** By port index. */
   readonly memberOf: (LacpPort | undefined)[];
   readonly bundleOf: (Bundle | undefined)[];
@@ -183,7 +200,7 @@ export function partnerAdmin(bundle: Bundle): LacpInfo {
   return bundle.fast ? NOBODY_FAST : NOBODY_SLOW;
 }
 
-const NO_SYSTEM = "00:00:00:00:00:00" as Mac;
+export const NO_SYSTEM = "00:00:00:00:00:00" as Mac;
 const NOBODY_SLOW: LacpInfo = {
   systemPriority: 0,
   system: NO_SYSTEM,
@@ -246,7 +263,12 @@ export function createState(config: LacpConfig, env: Env): LacpState {
   const bundleOf: (Bundle | undefined)[] = [];
   const ports: LacpPort[] = [];
   const bundles = config.map((one) => {
-    const bundle = createBundle(one, env, ports);
+    const bundle = createBundle(one, env);
+    for (const { port, priority } of one.members) {
+      const member = createPort(bundle, env, port, priority, ports.length + 1);
+      bundle.members.push(member);
+      ports.push(member);
+    }
     bundleOf[bundle.port.index] = bundle;
     return bundle;
   });
@@ -263,18 +285,19 @@ export function createState(config: LacpConfig, env: Env): LacpState {
   };
 }
 
-function createBundle(config: BundleConfig, env: Env, ports: LacpPort[]): Bundle {
+/** One without links so far. */
+export function createBundle(config: BundleConfig, env: Env): Bundle {
   const port = env.port(config.name);
-  const members: LacpPort[] = [];
-  const bundle: Bundle = {
+  return {
     config,
     port,
-    members,
+    members: [],
     key: config.key,
     fast: config.fast,
     system: config.system ?? env.mac(port),
     systemPriority: config.systemPriority,
     portOffset: 0,
+    renamed: false,
     enabled: true,
     draining: false,
     held: undefined,
@@ -284,21 +307,17 @@ function createBundle(config: BundleConfig, env: Env, ports: LacpPort[]): Bundle
     fallback: false,
     fallbackAt: NEVER,
     up: false,
+    reason: "no-member",
+    changed: NEVER,
     renamedUntil: instant(0),
     said: 0,
     collecting: false,
     alarm: NEVER,
     distribution: { links: [], table: [], waits: [], waiting: 0, lost: 0, queue: [] },
   };
-  for (const { port: name, priority } of config.members) {
-    const member = createPort(bundle, env, name, priority, ports.length + 1);
-    members.push(member);
-    ports.push(member);
-  }
-  return bundle;
 }
 
-function createPort(bundle: Bundle, env: Env, name: string, priority: number, number: number): LacpPort {
+export function createPort(bundle: Bundle, env: Env, name: string, priority: number, number: number): LacpPort {
   const port = env.port(name);
   const side = (): ChurnSide => ({ state: "monitor", until: NEVER, count: 0 });
   const made: LacpPort = {
@@ -309,9 +328,12 @@ function createPort(bundle: Bundle, env: Env, name: string, priority: number, nu
     priority,
     up: false,
     speed: 0,
+    half: false,
+    removed: false,
     receive: "initialize",
     portMoved: false,
     silent: false,
+    heardAt: NEVER,
     currentWhile: NEVER,
     state: 0,
     partner: NOBODY_SLOW,
@@ -333,18 +355,19 @@ function createPort(bundle: Bundle, env: Env, name: string, priority: number, nu
     partnerChurn: side(),
     transaction: 0,
     flushUntil: NEVER,
-    counters: { received: 0, transmitted: 0, markers: 0, responses: 0, dropped: new Map() },
+    counters: { received: 0, transmitted: 0, markers: 0, answered: 0, responses: 0, dropped: new Map() },
     said: "",
+    changed: instant(0),
   };
   setAdministrative(made);
   return made;
 }
 
-/** Bits of the actor's state that configuration decides. */
+/** Bits of the actor's state that configuration decides, and the link: one that is half duplex is no aggregate's. */
 export function setAdministrative(port: LacpPort): void {
   const { config, fast } = port.bundle;
   lower(port, STATE.activity | STATE.shortTimeout | STATE.aggregation);
   if (config.active) raise(port, STATE.activity);
   if (fast) raise(port, STATE.shortTimeout);
-  if (!config.individual) raise(port, STATE.aggregation);
+  if (!config.individual && !port.half) raise(port, STATE.aggregation);
 }

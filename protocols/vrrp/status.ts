@@ -1,6 +1,6 @@
 /** What an operator sees of running virtual routers: one row each, and the row in words. */
 import { formatPrefix } from "../../src/core/addr.ts";
-import { formatDuration, type Instant, since, toSeconds, us } from "../../src/core/time.ts";
+import { ago, formatDuration, type Instant, since, toSeconds, us } from "../../src/core/time.ts";
 import type { Status, StatusRow, Urgency } from "../../src/node/protocol.ts";
 import { authenticationWords } from "./authentication.ts";
 import { OWNER } from "./codec.ts";
@@ -243,13 +243,4 @@ function percent(part: number, whole: number): string {
 
 function seconds(value: number): string {
   return formatDuration(us(Math.round(value * 1e6)));
-}
-
-/** Two figures are enough for people: 3.2s, 140ms, 5m, 2h, 3d. */
-function ago(value: number): string {
-  if (value < 1) return `${Math.round(value * 1_000)}ms`;
-  if (value < 60) return `${value.toFixed(1)}s`;
-  if (value < 3_600) return `${Math.floor(value / 60)}m${Math.floor(value % 60)}s`;
-  if (value < 86_400) return `${Math.floor(value / 3_600)}h${Math.floor((value % 3_600) / 60)}m`;
-  return `${Math.floor(value / 86_400)}d${Math.floor((value % 86_400) / 3_600)}h`;
 }

@@ -25,10 +25,19 @@ export interface Command {
   readonly verb: string;
 }
 
+/** Whether both ends of a wire may send at once. */
+export type Duplex = "half" | "full";
+
 export type Input<C extends Command = Command, H extends Event | Change = Event> =
   | { readonly kind: "frame"; readonly port: Port; readonly frame: Frame }
-  /** `speed`: bits per second, of a wire that says so. */
-  | { readonly kind: "link"; readonly port: Port; readonly up: boolean; readonly speed?: number }
+  /** `speed`: bits per second, `duplex`: of a wire that says so. */
+  | {
+      readonly kind: "link";
+      readonly port: Port;
+      readonly up: boolean;
+      readonly speed?: number;
+      readonly duplex?: Duplex;
+    }
   /** See to everything that is due; one that comes too early changes nothing. */
   | { readonly kind: "timer" }
   | { readonly kind: "command"; readonly to: string; readonly command: C }
@@ -115,8 +124,8 @@ export class Mounted {
   readonly machine: AnyMachine;
   /** For views and tests; only the machine writes it. */
   readonly state: unknown;
-  readonly owns: readonly Port[];
-  /** Other ones after the machine was given another configuration; only its node writes it. */
+  /** Both are other ones after the machine was given another configuration; only its node writes them. */
+  owns: readonly Port[];
   uses: readonly Port[];
   readonly relay: AnyMachine["relay"];
   /** When it wants its timer, as of its last step: its node is woken without a look into the states of all. */

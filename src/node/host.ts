@@ -1,7 +1,7 @@
 /** The clock and the wires under nodes. A host knows no protocol by name. */
 import type { Family, Mac, Prefix } from "../core/addr.ts";
 import type { Frame } from "../core/frame.ts";
-import type { Change } from "../core/machine.ts";
+import type { Change, Duplex } from "../core/machine.ts";
 import type { Instant } from "../core/time.ts";
 import type { Node } from "./node.ts";
 
@@ -16,6 +16,7 @@ export interface Host {
 export interface Wire {
   /** Bits per second; absent where nobody knows. */
   readonly speed?: number | undefined;
+  readonly duplex?: Duplex | undefined;
   transmit(frame: Frame): void;
 }
 

@@ -128,9 +128,7 @@ export class Node implements Env, Path {
       this.machines.push(machine);
       machine.due = machine.deadline();
       for (const port of machine.owns) {
-        const owned = this.at(port);
-        assert(owned.owner === undefined, `port ${port.name} of ${this.node} has two owners`);
-        owned.owner = machine;
+        this.own(machine, this.at(port));
       }
       for (const port of new Set(machine.uses)) this.use(machine, this.at(port));
       for (const type of machine.machine.hears ?? []) {
@@ -152,17 +150,25 @@ export class Node implements Env, Path {
   ): { readonly fresh: readonly Port[]; readonly unused: readonly Port[] } {
     const { reconfigure, ports } = machine.machine;
     assert(reconfigure !== undefined, `${machine.name} takes no other configuration`);
-    const uses = [...new Set((ports(config).uses ?? []).map((name) => this.portOf(name)))];
+    const wanted = ports(config);
+    const owns = [...new Set((wanted.owns ?? []).map((name) => this.portOf(name)))];
+    const uses = [...new Set((wanted.uses ?? []).map((name) => this.portOf(name)))];
     const before = machine.uses.map((port) => this.at(port));
-    for (const port of uses) if (!before.includes(port)) this.use(machine, port);
+    const added = uses.filter((port) => !before.includes(port));
+    for (const port of added) this.use(machine, port);
+    for (const port of owns) this.own(machine, port);
     begin(now);
     const command = { verb: "configure" };
     this.log.append({ at: now, node: this.node, way: "in", what: { kind: "command", to: machine.name, command } });
     const outputs = reconfigure(machine.state, config, this, now);
     look(machine);
     for (const output of outputs) this.perform(machine, output);
+    // One that others use already says no more that it is up.
+    for (const port of added) if (port.up) this.run(machine, linkInput(port));
     this.finish();
     machine.uses = uses;
+    for (const port of machine.owns.map((one) => this.at(one))) if (!owns.includes(port)) port.owner = undefined;
+    machine.owns = owns;
     const unused: Port[] = [];
     for (const port of before) {
       if (uses.includes(port)) continue;
@@ -175,6 +181,11 @@ export class Node implements Env, Path {
       unused.push(port);
     }
     return { fresh: uses.filter(({ wire, owner }) => wire === undefined && owner === undefined), unused };
+  }
+
+  private own(machine: Mounted, port: NodePort): void {
+    assert(port.owner === undefined || port.owner === machine, `port ${port.name} of ${this.node} has two owners`);
+    port.owner = machine;
   }
 
   private use(machine: Mounted, port: NodePort): void {
@@ -364,8 +375,7 @@ export class Node implements Env, Path {
   private setLink(port: NodePort, up: boolean): void {
     if (port.up === up) return;
     port.up = up;
-    const speed = port.wire?.speed;
-    const input: Input = { kind: "link", port, up, ...(speed === undefined ? {} : { speed }) };
+    const input = linkInput(port);
     for (const machine of this.machines) {
       if (machine === port.first || port.others.includes(machine)) this.run(machine, input);
     }
@@ -422,6 +432,18 @@ export class Node implements Env, Path {
     assert(own === port, `port ${port.name} is not one of ${this.node}`);
     return own as NodePort;
   }
+}
+
+function linkInput(port: NodePort): Input {
+  const { wire, up } = port;
+  const { speed, duplex } = wire ?? {};
+  return {
+    kind: "link",
+    port,
+    up,
+    ...(speed === undefined ? {} : { speed }),
+    ...(duplex === undefined ? {} : { duplex }),
+  };
 }
 
 interface Dropped extends Event {

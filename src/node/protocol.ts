@@ -1,7 +1,7 @@
 /** What a protocol's folder hands to the engine: everything that is known of it outside is in this record. */
 import type { ZodType } from "zod";
 import type { Ip, Mac } from "../core/addr.ts";
-import type { Change, Env, Event, Mounted } from "../core/machine.ts";
+import type { Change, Command, Env, Event, Mounted } from "../core/machine.ts";
 import type { Duration, Instant } from "../core/time.ts";
 import type { Invariant, View } from "../core/view.ts";
 import type { Explainable } from "./past.ts";
@@ -182,10 +182,17 @@ export interface Protocol<Config = never> {
   readonly mount?: (config: Config, node: NodeConfig, env: Env) => readonly Mounted[];
   /** In place of `mount` on a host whose kernel does it itself (Linux: the IP stack, bridges): what tells the kernel how. */
   readonly drive?: (config: Config, node: NodeConfig, env: Env) => readonly Mounted[];
+  /** What the driving machine is configured with, where that is not the value under `key` alone; values of JSON. */
+  readonly driven?: (config: Config, node: NodeConfig) => unknown;
   /** What of it labs can do and real interfaces cannot, at paths inside the value under `key`. */
   readonly unable?: (config: Config, node: NodeConfig) => readonly Problem[];
   readonly listens?: readonly Listening[];
   readonly holds?: Kernel<Config>;
+  /**
+   * The machine's own order that has others stop to rely on it. A host that ends gives it before `stop`, when those that
+   * speak over this one's ports have said goodbye, and waits until `status.holds` says that it is so.
+   */
+  readonly release?: Command;
   readonly urgency?: (config: Config) => Urgency | undefined;
   /** The machines that watch a port and never send: what a capture says of this protocol. */
   readonly observe?: (port: string, env: Env) => readonly Mounted[];
@@ -215,6 +222,13 @@ export interface Protocol<Config = never> {
 
 /** Forgets the configuration's type, once its schema guards it. */
 export type AnyProtocol = Omit<Protocol<never>, "schema"> & { readonly schema?: ZodType };
+
+/** What a protocol's machine on a real host is configured with; undefined for a node that has no such key. */
+export function settingsOf({ key, driven }: AnyProtocol, node: NodeConfig): unknown {
+  const own = key === undefined ? undefined : node[key];
+  // The protocol's own schema has made it.
+  return own === undefined || driven === undefined ? own : driven(own as never, node);
+}
 
 /** `make`, run once for each list of protocols: schemas are dear to build and asked for line by line. */
 export function perProtocols<T>(

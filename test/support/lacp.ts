@@ -16,8 +16,9 @@ import { actorOf, type Bundle, type LacpPort, type LacpState } from "../../proto
 import type { Mac } from "../../src/core/addr.ts";
 import { Frame } from "../../src/core/frame.ts";
 import { Log } from "../../src/core/log.ts";
-import { type Event, mount } from "../../src/core/machine.ts";
+import { type Event, mount, type Port } from "../../src/core/machine.ts";
 import { type Instant, instant, NEVER } from "../../src/core/time.ts";
+import type { Wire } from "../../src/node/host.ts";
 import { Node } from "../../src/node/node.ts";
 import { probe } from "./probe.ts";
 
@@ -48,6 +49,8 @@ export class Solo {
   readonly node: Node;
   readonly sent: Sent<Lacpdu>[] = [];
   readonly markers: Sent<Marker>[] = [];
+  /** Whole slow protocol frames. */
+  readonly frames: Sent<Uint8Array>[] = [];
   /** Frames that left by a link and are no slow protocol's. */
   readonly data: Sent<Frame>[] = [];
   /** Frames that came up out of a bundle. */
@@ -78,10 +81,28 @@ export class Solo {
     const uses = config.map(({ name }) => name);
     const upper = probe({ name: "upper", uses, claims: (_port, frame) => this.up.push(frame) > 0 }, this.node);
     this.node.mount([mount(lacp, config, this.node), upper]);
-    for (const { name } of this.state.ports.map(({ port }) => port)) {
-      this.node.attach(this.node.port(name), { transmit: (frame) => this.take(name, frame) });
-    }
+    for (const { port } of this.state.ports) this.attach(port);
     this.command({ verb: "start" });
+  }
+
+  /** Goes over to another file; links that are new are without carrier. */
+  configure(...bundles: readonly object[]): void {
+    const machine = this.node.machine("lacp");
+    if (machine === undefined) throw new Error("no machine");
+    for (const port of this.node.reconfigure(machine, configOf(...bundles), this.now).fresh) this.attach(port);
+  }
+
+  private attach(port: Port): void {
+    const { name } = port;
+    this.node.attach(port, { transmit: (frame) => this.take(name, frame) });
+  }
+
+  /** Puts a wire with carrier under a port, of which this is known. */
+  plug(name: string, wire: Pick<Wire, "speed" | "duplex">): void {
+    const port = this.node.port(name);
+    this.link(name, false);
+    this.node.attach(port, { ...wire, transmit: (frame) => this.take(name, frame) });
+    this.link(name);
   }
 
   get state(): LacpState {
@@ -189,6 +210,7 @@ export class Solo {
   private take(port: string, frame: Frame): void {
     const payload = frame.bytes.subarray(14);
     const at = this.now;
+    if (frame.header.type === ETHERTYPE.slow) this.frames.push({ at, port, pdu: frame.bytes });
     if (frame.header.type !== ETHERTYPE.slow) {
       this.data.push({ at, port, pdu: frame });
     } else if (payload[0] === 1) {

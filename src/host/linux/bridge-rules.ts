@@ -48,14 +48,22 @@ export class BridgeRules implements Part {
   /** Closes what a configuration has LACP decide about, before any machine is at work under it. */
   async secure(config: NodeConfig): Promise<string | undefined> {
     const before = this.links;
-    this.links = [...this.options.wishes(config)];
+    const links = [...this.options.wishes(config)];
+    // What is no port any more is in the bridge until the machines have heard of it.
+    const leaving = before.filter(({ port }) => !links.some((one) => one.port === port));
+    this.links = [...links, ...leaving];
     const wrong = await this.settle();
     if (wrong === undefined) return undefined;
     this.links = before;
     return `a bridge needs nftables: ${wrong}`;
   }
 
-  configure(): void {}
+  configure(config: NodeConfig): void {
+    this.links = [...this.options.wishes(config)];
+    void this.settle().then((wrong) => {
+      if (wrong !== undefined) this.options.log(`table ${this.table.title} is not as it should be: ${wrong}`);
+    });
+  }
 
   /** Has frames come in or leave by a port, or no longer; the kernel does so when this returns. */
   let(way: "collecting" | "distributing", port: string, passes: boolean): void {

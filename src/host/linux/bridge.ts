@@ -41,6 +41,8 @@ export class KernelBridge implements Datapath {
   private readonly held = new Map<string, Held>();
   private made: Made | undefined;
   private hears = false;
+  /** Index of the one that was left for another, and is gone; 0 for none. */
+  private left = 0;
 
   constructor(
     private readonly host: LinuxHost,
@@ -103,7 +105,9 @@ export class KernelBridge implements Datapath {
     const held = this.held.get(key);
     if (held === undefined || this.made === undefined) return undefined;
     const { name, index, theirs } = this.made;
-    const steps: Undo[] = theirs ? [] : [{ kind: "link", index, name }];
+    // While its partner may still send, only the rules keep what comes by one link from leaving by another.
+    const rules = held.wish.bundle === undefined ? [] : [this.rules.table.undo];
+    const steps: Undo[] = [...(theirs ? [] : [{ kind: "link", index, name } as const]), ...rules];
     return { port: held.wish.port, first: [], steps };
   }
 
@@ -175,7 +179,7 @@ export class KernelBridge implements Datapath {
 
   private join(held: Held, master: number, bridge: Made): boolean {
     const { port } = held.wish;
-    if (!bridge.theirs && master === 0) {
+    if (!bridge.theirs && (master === 0 || master === this.left)) {
       held.master = bridge.index;
       return this.carryOut(port, [{ kind: "set-master", index: held.index, master: bridge.index }]);
     }
@@ -192,6 +196,8 @@ export class KernelBridge implements Datapath {
     if (this.made?.name === name) return this.made;
     if (!this.hears) this.host.rtnl.hearStations();
     this.hears = true;
+    this.left = this.made?.index ?? this.left;
+    this.close();
     const index = this.host.rtnl.indexOf(name);
     if (index !== undefined) {
       const theirs = this.host.interfaces.at(index)?.group !== MADE;

@@ -6,7 +6,7 @@ import { entryLine, type Log, type Reader } from "../../core/log.ts";
 import { type Duration, toSeconds } from "../../core/time.ts";
 import { explain, isSubject, pastAt, subjectsOf } from "../../node/explain.ts";
 import { History } from "../../node/past.ts";
-import type { AnyProtocol, NodeConfig, Status } from "../../node/protocol.ts";
+import { type AnyProtocol, type NodeConfig, settingsOf } from "../../node/protocol.ts";
 import { monotonic } from "./alarm.ts";
 import { type Answer, type Client, type Control, type Json, listen, type Request } from "./control.ts";
 import { liveGround } from "./ground.ts";
@@ -202,11 +202,12 @@ export class Daemon {
   }
 
   /** The running machines of protocols that can be asked, with what asks them. */
-  private statuses(): readonly { readonly status: Status; readonly state: never; readonly to: string }[] {
-    return this.options.protocols.flatMap(({ name, status }) => {
+  private statuses() {
+    return this.options.protocols.flatMap(({ name, status, release }) => {
       const machine = status === undefined ? undefined : this.host.node.machine(name);
+      if (status === undefined || machine === undefined) return [];
       // The protocol's own machine has made this state.
-      return status === undefined || machine === undefined ? [] : [{ status, state: machine.state as never, to: name }];
+      return { status, state: machine.state as never, to: name, carries: release !== undefined };
     });
   }
 
@@ -327,19 +328,25 @@ export class Daemon {
       return Promise.resolve({ error: `timeout: found ${found}, allowed: seconds from 0 to ${LONGEST_DRAIN}` });
     }
     return this.inTurn(async () => {
-      const held = this.held();
-      const needs = Math.max(0, ...held.map(({ within }) => toSeconds(within)));
-      this.host.command("*", { verb: "drain" });
-      await this.until(() => this.held().length === 0, timeout ?? needs + SLACK);
-      const kept = new Set(this.held().map(({ name }) => name));
-      const names = held.map(({ name }) => name);
+      const names = this.held().map(({ name }) => name);
+      const speakers = () => this.held().filter(({ carries }) => !carries);
+      const needs = Math.max(0, ...speakers().map(({ within }) => toSeconds(within)));
+      this.host.drain();
+      await this.until(() => speakers().length === 0, timeout ?? needs + SLACK);
+      const kept = new Set(speakers().map(({ name }) => name));
+      // Last, what all that was said over.
+      await this.host.release();
+      for (const { name, carries } of this.held()) if (carries) kept.add(name);
       setImmediate(this.end);
       return { handedOver: names.filter((name) => !kept.has(name)), kept: names.filter((name) => kept.has(name)) };
     });
   }
 
-  private held(): readonly { readonly name: string; readonly within: Duration }[] {
-    return this.statuses().flatMap(({ status, state }) => [...status.holds(state)]);
+  /** `carries`: others speak over it. */
+  private held(): readonly { readonly name: string; readonly within: Duration; readonly carries: boolean }[] {
+    return this.statuses().flatMap(({ status, state, carries }) =>
+      status.holds(state).map((one) => ({ ...one, carries })),
+    );
   }
 
   /** Looks after each fact of the log; gives up after so many seconds, or when the daemon ends. */
@@ -381,10 +388,11 @@ const VERBS = ["who", "state", "counts", "explain", "command", "reload", "drain"
 
 /** What goes over from one configuration to the other changes, in words. */
 export function differences(protocols: readonly AnyProtocol[], from: NodeConfig, to: NodeConfig): readonly string[] {
-  return protocols.flatMap(({ key, changes, drive }) => {
+  return protocols.flatMap((protocol) => {
+    const { key, changes, drive } = protocol;
     if (key === undefined || (drive !== undefined && changes === undefined)) return [];
     const [old, other] = [from[key], to[key]];
-    if (JSON.stringify(old) === JSON.stringify(other)) return [];
+    if (JSON.stringify(settingsOf(protocol, from)) === JSON.stringify(settingsOf(protocol, to))) return [];
     // Both were made by the protocol's own schema.
     if (old !== undefined && other !== undefined && changes !== undefined) return changes(old as never, other as never);
     return [`${key}: changes`];

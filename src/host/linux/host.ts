@@ -6,12 +6,12 @@ import { readFileSync } from "node:fs";
 import { type Ip, type Mac, macBytes, macFrom } from "../../core/addr.ts";
 import { ETHERNET_HEADER, Frame } from "../../core/frame.ts";
 import type { Log } from "../../core/log.ts";
-import type { Change, Command, Input, Port } from "../../core/machine.ts";
+import type { Change, Command, Duplex, Input, Port } from "../../core/machine.ts";
 import { type Instant, NEVER } from "../../core/time.ts";
 import type { Host, KernelStation, Wire } from "../../node/host.ts";
 import { machinesOf } from "../../node/machines.ts";
 import { Node } from "../../node/node.ts";
-import type { AnyProtocol, NodeConfig } from "../../node/protocol.ts";
+import { type AnyProtocol, type NodeConfig, settingsOf } from "../../node/protocol.ts";
 import { Alarm, monotonic } from "./alarm.ts";
 import type { Datapath } from "./datapath.ts";
 import { Interfaces, type KernelInterface, usableAddresses } from "./interfaces.ts";
@@ -49,6 +49,7 @@ class Attached implements Wire {
   socket: PacketPort | undefined;
   up = false;
   speed: number | undefined;
+  duplex: Duplex | undefined;
   /** What the node was last told of its addresses. */
   said = "";
 
@@ -77,7 +78,7 @@ export class LinuxHost implements Host {
   private readonly waiting: Input[] = [];
   private busy = false;
   private closed = false;
-  private resting: (() => void) | undefined;
+  private resting: { readonly so: () => boolean; readonly done: () => void } | undefined;
 
   constructor(private readonly options: LinuxOptions) {
     const { libc, log, config } = options;
@@ -128,9 +129,11 @@ export class LinuxHost implements Host {
     const fresh: Port[] = [];
     this.begin();
     try {
-      for (const { name, key, mount } of this.protocols) {
+      for (const protocol of this.protocols) {
+        const { name, key, mount } = protocol;
+        const settings = settingsOf(protocol, config);
         const own = key === undefined ? undefined : config[key];
-        if (key === undefined || own === undefined || JSON.stringify(own) === JSON.stringify(unchanged[key])) continue;
+        if (own === undefined || JSON.stringify(settings) === JSON.stringify(settingsOf(protocol, unchanged))) continue;
         const machine = this.node.machine(name);
         if (machine === undefined) {
           const made = mount?.(own as never, config, this.node) ?? [];
@@ -138,7 +141,7 @@ export class LinuxHost implements Host {
           fresh.push(...made.flatMap(({ uses }) => uses));
           continue;
         }
-        const ports = this.node.reconfigure(machine, own, monotonic());
+        const ports = this.node.reconfigure(machine, settings, monotonic());
         fresh.push(...ports.fresh);
         for (const port of ports.unused) this.detach(port.name);
       }
@@ -230,17 +233,62 @@ export class LinuxHost implements Host {
   }
 
   /** Stops all machines. Resolves when none waits for anything any more: what was stopped has come to its end. */
-  rest(): Promise<void> {
+  async rest(): Promise<void> {
     for (const datapath of this.datapaths) datapath.retire();
+    await this.release();
     this.command("*", { verb: "stop" });
+    await this.until(() => this.node.deadline() === NEVER);
+  }
+
+  /** Has others take over from what speaks; what that speaks over stays until `rest`. */
+  drain(): void {
+    const order: Command = { verb: "drain" };
+    const carriers = new Set(this.carriers().map(({ machine }) => machine));
+    if (carriers.size === 0) this.command("*", order);
+    else for (const one of this.node.machines) if (!carriers.has(one)) this.command(one.name, order);
+  }
+
+  /** Has others stop to rely on what will be gone, once what speaks over it has said goodbye. */
+  async release(): Promise<void> {
+    const carriers = this.carriers();
+    const holds = () => carriers.flatMap(({ holds }) => holds());
+    const longest = Math.max(0, ...holds().map(({ within }) => within));
+    if (longest === 0) return;
+    const speakers = this.protocols.flatMap(({ name, listens, release }) =>
+      listens === undefined || release !== undefined ? [] : (this.node.machine(name) ?? []),
+    );
+    for (const { name } of speakers.toReversed()) this.command(name, { verb: "stop" });
+    await this.until(() => speakers.every((machine) => machine.deadline() === NEVER));
+    for (const { machine, release } of carriers) this.command(machine.name, release);
+    await this.until(() => holds().length === 0, longest / 1_000);
+  }
+
+  /** Machines over whose ports others speak, with what each of them holds. */
+  private carriers() {
+    return this.protocols.flatMap(({ name, release, status }) => {
+      const machine = this.node.machine(name);
+      if (machine === undefined || release === undefined) return [];
+      // The protocol's own machine has made this state.
+      return { machine, release, holds: () => status?.holds(machine.state as never) ?? [] };
+    });
+  }
+
+  /** Resolves when it is so after an input, or is not within so many milliseconds. */
+  private until(so: () => boolean, within?: number): Promise<void> {
     return new Promise((resolve) => {
-      this.resting = resolve;
+      const late = within === undefined ? undefined : setTimeout(() => done(), within);
+      const done = () => {
+        clearTimeout(late);
+        this.resting = undefined;
+        resolve();
+      };
+      this.resting = { so, done };
       this.lookForRest();
     });
   }
 
   private lookForRest(): void {
-    if (this.resting !== undefined && this.node.deadline() === NEVER) this.resting();
+    if (this.resting?.so() === true) this.resting.done();
   }
 
   /** By interface: what went in and out of its socket. */
@@ -379,7 +427,10 @@ export class LinuxHost implements Host {
       attached.socket = io.open(kernel, this.wanted(), (frame) => this.receive(attached, frame));
     }
     const up = kernel?.up === true && attached.socket !== undefined;
-    if (up && !attached.up) attached.speed = speedOf(name);
+    if (up && !attached.up) {
+      attached.speed = speedOf(name);
+      attached.duplex = duplexOf(name);
+    }
     // An interface that goes down loses its IPv6 addresses: what is first is why, and what is last is when it can start.
     if (!up) this.sayLink(attached, false);
     this.sayAddresses(attached, kernel);
@@ -405,13 +456,23 @@ export class LinuxHost implements Host {
   }
 }
 
-/** Bits per second; undefined where nobody knows. The kernel asks the driver anew at each look. */
+/** Bits per second; undefined where nobody knows. */
 function speedOf(name: string): number | undefined {
+  const megabits = Number(attributeOf(name, "speed"));
+  return megabits > 0 ? megabits * 1_000_000 : undefined;
+}
+
+function duplexOf(name: string): Duplex | undefined {
+  const word = attributeOf(name, "duplex")?.trim();
+  return word === "half" || word === "full" ? word : undefined;
+}
+
+/** The kernel asks the driver anew at each look. */
+function attributeOf(name: string, attribute: "speed" | "duplex"): string | undefined {
   try {
-    const megabits = Number(readFileSync(`/sys/class/net/${name}/speed`, "utf8"));
-    return megabits > 0 ? megabits * 1_000_000 : undefined;
+    return readFileSync(`/sys/class/net/${name}/${attribute}`, "utf8");
   } catch {
-    // A device that has no speed refuses to be read.
+    // A device that has none refuses to be read.
     return undefined;
   }
 }

@@ -90,7 +90,8 @@ export class Keeping {
   private holding(key: string, farewell: Farewell | undefined): Holding | undefined {
     const undo = this.datapaths.map((one) => one.undo(key)).find((one) => one !== undefined);
     const index = undo === undefined ? undefined : this.host.interfaces.named(undo.port)?.index;
-    if (undo === undefined || index === undefined || undo.steps.length === 0) return undefined;
+    if (undo === undefined || index === undefined) return undefined;
+    if (undo.steps.length === 0 && farewell === undefined) return undefined;
     return {
       key,
       index,
