@@ -3,6 +3,7 @@ import type { Entry, Reader } from "../src/core/log.ts";
 import { entryLine } from "../src/core/log.ts";
 import type { AnyProtocol } from "../src/node/protocol.ts";
 import { paint, print, printJson, tell } from "./output.ts";
+import { Ration } from "./ration.ts";
 import { entryWords } from "./timeline.ts";
 
 /** RFC 5424 §6.2.1, as sd-daemon(3) writes them before a line. */
@@ -11,8 +12,6 @@ const NOTICE = 5;
 const INFORMATIONAL = 6;
 /** Milliseconds in which of drops of one kind only the first is a line. */
 const QUIET = 10_000;
-/** Lines about stations of one type in that time. */
-const STATIONS = 50;
 /** Kinds of drops that are remembered; when there are more, all are new again. */
 const MAX_KINDS = 1_024;
 /** Octets that whoever reads stdout has not taken yet; beyond, lines are lost: a daemon waits for no reader. */
@@ -40,7 +39,7 @@ export function isManaged({ JOURNAL_STREAM, INVOCATION_ID }: Readonly<Record<str
 
 export function openJournal({ protocols, json, managed }: JournalOptions): Journal {
   const seldom = limit();
-  const rationed = ration((line) => tellLine(line, INFORMATIONAL, managed));
+  const ration = new Ration((line) => tellLine(line, INFORMATIONAL, managed));
   let lost = 0;
   const write = (line: () => void) => {
     if (process.stdout.writableLength > MAX_BACKLOG) {
@@ -53,12 +52,11 @@ export function openJournal({ protocols, json, managed }: JournalOptions): Journ
   };
   const say = (entry: Entry, time: Date) => {
     if (json) {
-      if (!rationed(entry, time.getTime())) return;
       write(() => void printJson({ ...entryLine(entry), time: time.toISOString() }));
       return;
     }
     const text = entryWords(entry, protocols);
-    if (text === undefined || !seldom(entry, time.getTime()) || !rationed(entry, time.getTime())) return;
+    if (text === undefined || !seldom(entry, time.getTime())) return;
     const line = managed ? `<${priorityOf(entry)}>${text}` : `${paint("dim", time.toISOString())}  ${text}`;
     write(() => void print(line));
   };
@@ -67,7 +65,7 @@ export function openJournal({ protocols, json, managed }: JournalOptions): Journ
   const flush = () => {
     const now = waiting;
     waiting = [];
-    for (const { entry, time } of now) say(entry, time);
+    for (const { entry, time } of now) ration.write(entry, () => say(entry, time));
   };
   return {
     reader: {
@@ -80,7 +78,10 @@ export function openJournal({ protocols, json, managed }: JournalOptions): Journ
       flush();
       tellLine(line, grave ? WARNING : INFORMATIONAL, managed);
     },
-    flush,
+    flush: () => {
+      flush();
+      ration.flush();
+    },
   };
 }
 
@@ -98,32 +99,6 @@ export function priorityOf({ what }: Entry): number {
 }
 
 const GRAVE = /\.(drop|mismatch|stalled|blocked)$/;
-
-/** A switch may hear thousands of stations in a second: of each type of what it says of them so many are lines, the rest a number. */
-function ration(tellRest: (line: string) => void): (entry: Entry, now: number) => boolean {
-  const windows = new Map<string, { readonly until: number; lines: number; withheld: number }>();
-  return ({ what }, now) => {
-    const type = stationType(what);
-    if (type === undefined) return true;
-    let window = windows.get(type);
-    if (window === undefined || now >= window.until) {
-      window = { until: now + QUIET, lines: 0, withheld: 0 };
-      windows.set(type, window);
-    }
-    if (window.lines++ < STATIONS) return true;
-    if (window.withheld++ === 0) {
-      const full = window;
-      const rest = () => tellRest(`${full.withheld} more of ${type} in ${QUIET / 1_000} s`);
-      setTimeout(rest, full.until - now).unref();
-    }
-    return false;
-  };
-}
-
-function stationType(what: Entry["what"]): string | undefined {
-  const type = what.kind === "event" ? what.event.type : what.kind === "apply" ? what.change.type : "";
-  return /^mac\.|\.station$/.test(type) ? type : undefined;
-}
 
 /** Drops of one kind are a line each so often; the line says how many there were. */
 function limit(): (entry: Entry, now: number) => boolean {

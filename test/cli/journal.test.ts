@@ -65,19 +65,6 @@ describe("the log of a daemon", () => {
     expect(isManaged({})).toBe(false);
   });
 
-  test.each([true, false])("a flood of stations is some lines and a number; json: %s", (json) => {
-    vi.useFakeTimers();
-    open({ json, managed: false });
-    const moved = (i: number) => said({ type: "mac.moved", vlan: 1, mac: `02::${i}`, port: "p1", origin: "local" });
-    for (let i = 0; i < 100_000; i++) journal.reader.read(moved(i));
-    journal.reader.read(taken);
-    expect(lines()).toHaveLength(51);
-    vi.advanceTimersByTime(10_000);
-    expect(told).toEqual(["99950 more of mac.moved in 10 s\n"]);
-    journal.reader.read(moved(1));
-    expect(lines()).toHaveLength(52);
-  });
-
   test("is one JSON object a line with --json, with the time in both forms", () => {
     open({ json: true, managed: true }).reader.read(taken);
     expect(lines().map((line) => JSON.parse(line) as unknown)).toEqual([

@@ -11,6 +11,9 @@ import { end, onLeaving, until } from "./namespaces.ts";
 
 const HOTPAIR = fileURLToPath(new URL("hotpair.mjs", import.meta.url));
 
+/** Name of its node. */
+export const NODE = "dut";
+
 export type Line = Json & { readonly type: string };
 
 export class Daemon {
@@ -27,11 +30,11 @@ export class Daemon {
 
   private constructor(
     namespace: string,
-    routers: readonly unknown[],
+    config: Json,
     private readonly json: boolean,
   ) {
     const file = this.path("node.yaml");
-    writeFileSync(file, stringify({ node: "dut", vrrp: routers }));
+    writeFileSync(file, stringify({ node: NODE, ...config }));
     const words = ["run", file, "--wait", "--socket", this.path("socket"), ...(json ? ["--json"] : [])];
     this.child = spawn("ip", ["netns", "exec", namespace, process.execPath, HOTPAIR, ...words], {
       detached: true,
@@ -56,8 +59,13 @@ export class Daemon {
   }
 
   /** Resolves when it can be asked. */
-  static async start(namespace: string, routers: readonly unknown[], json = true): Promise<Daemon> {
-    const daemon = new Daemon(namespace, routers, json);
+  static start(namespace: string, routers: readonly unknown[], json = true): Promise<Daemon> {
+    return Daemon.run(namespace, { vrrp: routers }, json);
+  }
+
+  /** The same with any keys in its file. */
+  static async run(namespace: string, config: Json, json = true): Promise<Daemon> {
+    const daemon = new Daemon(namespace, config, json);
     let tried = false;
     await until("the daemon can be asked", () => {
       if (!tried) {
@@ -86,9 +94,14 @@ export class Daemon {
   }
 
   private async ask(): Promise<{ readonly rows: readonly RouterStatus[]; readonly host: Json }> {
+    return (await this.answer("state")) as never;
+  }
+
+  /** What it answers on its socket. */
+  answer(verb: string, fields: Json = {}): Promise<Json> {
     const { link } = this;
     if (link === undefined) throw new Error("not started");
-    return (await link.ask("state")) as never;
+    return link.ask(verb, fields);
   }
 
   /** By name. */

@@ -61,7 +61,7 @@ export class Injector {
   private readonly fd: number;
   private readonly timers = new Set<NodeJS.Timeout>();
 
-  constructor(namespace: string) {
+  constructor(namespace: string, device = INTERFACE) {
     const opened = openLibc();
     if (!opened.ok) throw new Error(opened.message);
     this.libc = opened.libc;
@@ -71,7 +71,7 @@ export class Injector {
     const address = new Uint8Array(20);
     const view = new DataView(address.buffer);
     view.setUint16(0, AF_PACKET, true);
-    view.setInt32(4, indexOf(namespace, INTERFACE), true);
+    view.setInt32(4, indexOf(namespace, device), true);
     this.libc.bind(this.fd, address);
   }
 

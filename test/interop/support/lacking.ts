@@ -10,6 +10,8 @@ const TOOLS: Readonly<Record<string, readonly string[]>> = {
   sysctl: ["--version"],
   tcpdump: ["--version"],
   keepalived: ["--version"],
+  nft: ["--version"],
+  "ovs-vswitchd": ["--version"],
 };
 
 /**

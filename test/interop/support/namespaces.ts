@@ -1,6 +1,7 @@
 /** Network namespaces of a test, and the promise that nothing of them stays: not after a failure, not after Ctrl-C. */
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { closeSync, openSync, readdirSync } from "node:fs";
+import { promisify } from "node:util";
 import { openLibc } from "../../../src/host/linux/libc.ts";
 
 const CLONE_NEWNET = 0x40000000;
@@ -13,6 +14,14 @@ let watching = false;
 /** What the program printed; its failure is thrown with what it said. */
 export function sh(tool: string, args: readonly string[], input?: string): string {
   return execFileSync(tool, args, { encoding: "utf8", stdio: ["pipe", "pipe", "pipe"], input: input ?? "" });
+}
+
+const started = promisify(execFile);
+
+/** The same in a namespace, while this process goes on. */
+export async function shIn(namespace: string, tool: string, ...args: readonly string[]): Promise<string> {
+  const { stdout } = await started("ip", ["netns", "exec", namespace, tool, ...args]);
+  return stdout;
 }
 
 /** Makes a namespace of this process's own with `lo` up. @returns its name */

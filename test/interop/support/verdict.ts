@@ -108,10 +108,15 @@ export function downInterval(version: 2 | 3, priority: number, interval: number)
 
 /** Lines of tshark for frames of a station that it cannot read, or finds an error in. */
 export function unreadable(wire: Wire, from: Station): readonly string[] {
+  return unreadableIn(wire.pcapng(from));
+}
+
+/** The same of a capture file. */
+export function unreadableIn(pcapng: Uint8Array): readonly string[] {
   const directory = mkdtempSync(join(tmpdir(), "hp-it-"));
   const path = join(directory, "sent.pcapng");
   try {
-    writeFileSync(path, wire.pcapng(from));
+    writeFileSync(path, pcapng);
     // tshark 4.0 knows RFC 5798's checksum only, and calls RFC 9568's bad; decodeAdvert has looked at those.
     const bad = "_ws.malformed || (_ws.expert.severity == error && !vrrp) || ip.checksum.status == 0";
     const checks = ["-o", "ip.check_checksum:TRUE"];

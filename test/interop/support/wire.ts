@@ -2,11 +2,10 @@
  * The wire between the speakers, seen from the bridge: every frame that enters one of its ports, with the kernel's time
  * of it. A frame's sender is known by its port, whatever MAC and address it claims.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { CaptureReader } from "../../../src/capture/read.ts";
 import { PcapngWriter } from "../../../src/capture/write.ts";
+import { Capture } from "./capture.ts";
 import { type Facts, factsOf, type SeenAdvert } from "./frames.ts";
-import { end, onLeaving, until } from "./namespaces.ts";
+import { until } from "./namespaces.ts";
 
 export type Station = "a" | "b" | "client";
 
@@ -31,13 +30,15 @@ export class Wire {
   }
 
   private listen(station: Station): Capture {
-    return new Capture(this.namespace, station, (seen) => this.heard.push(seen));
+    return new Capture(this.namespace, station, (bytes, at) => {
+      this.heard.push({ from: station, at, bytes, facts: factsOf(bytes) });
+    });
   }
 
   /** Resolves when all ports are listened to. */
   static async open(namespace: string, stations: readonly Station[]): Promise<Wire> {
     const wire = new Wire(namespace, stations);
-    await until("tcpdump listens", () => wire.captures.every(({ ready }) => ready));
+    for (const capture of wire.captures) await capture.listens();
     return wire;
   }
 
@@ -45,7 +46,7 @@ export class Wire {
   async reopen(station: Station): Promise<void> {
     const capture = this.listen(station);
     this.captures.push(capture);
-    await until("tcpdump listens", () => capture.ready);
+    await capture.listens();
   }
 
   /** All frames in the order of their times. */
@@ -102,15 +103,10 @@ export class Wire {
 
   /** What a station has sent, as a capture file. */
   pcapng(from: Station): Uint8Array {
-    const pieces: Uint8Array[] = [];
-    const writer = new PcapngWriter((piece) => pieces.push(piece));
-    const number = writer.addInterface({ name: from });
-    for (const { at, bytes } of this.frames.filter((seen) => seen.from === from)) {
-      const seconds = Math.floor(at / 1e6);
-      writer.packet({ interface: number, seconds, nanoseconds: Math.round((at - seconds * 1e6) * 1e3), bytes });
-    }
-    writer.flush();
-    return Buffer.concat(pieces);
+    return pcapngOf(
+      from,
+      this.frames.filter((seen) => seen.from === from),
+    );
   }
 
   /** What was said, for a failure's message: the same thing again is counted only. */
@@ -139,43 +135,22 @@ export class Wire {
   }
 }
 
+/** Frames with their times, in microseconds since 1970, as a capture file of one interface. */
+export function pcapngOf(name: string, frames: readonly Pick<Seen, "at" | "bytes">[]): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  const writer = new PcapngWriter((piece) => pieces.push(piece));
+  const number = writer.addInterface({ name });
+  for (const { at, bytes } of frames) {
+    const seconds = Math.floor(at / 1e6);
+    writer.packet({ interface: number, seconds, nanoseconds: Math.round((at - seconds * 1e6) * 1e3), bytes });
+  }
+  writer.flush();
+  return Buffer.concat(pieces);
+}
+
 /** The clock of the frames' times. */
 export function now(): number {
   return (performance.timeOrigin + performance.now()) * 1e3;
 }
 
 const master = ({ priority }: SeenAdvert) => priority > 0;
-
-/** tcpdump on one port of the bridge. */
-class Capture {
-  ready = false;
-  errors = "";
-  private readonly child: ChildProcess;
-  private readonly reader = new CaptureReader();
-  private readonly over: Promise<void>;
-  private readonly called: () => void;
-
-  constructor(namespace: string, station: Station, heard: (seen: Seen) => void) {
-    const tcpdump = ["tcpdump", "-i", station, "-Q", "in", "-n", "-U", "--immediate-mode", "--nano", "-w", "-"];
-    this.child = spawn("ip", ["netns", "exec", namespace, ...tcpdump], { stdio: ["ignore", "pipe", "pipe"] });
-    const { stdout, stderr, pid } = this.child;
-    if (stdout === null || stderr === null || pid === undefined) throw new Error("tcpdump does not start");
-    this.called = onLeaving(() => end(pid, "SIGKILL"));
-    stderr.setEncoding("utf8").on("data", (part: string) => {
-      this.errors += part;
-      if (this.errors.includes("listening on")) this.ready = true;
-    });
-    stdout.on("data", (piece: Uint8Array) => {
-      for (const { seconds, nanoseconds, bytes } of this.reader.push(piece)) {
-        heard({ from: station, at: seconds * 1e6 + nanoseconds / 1e3, bytes, facts: factsOf(bytes) });
-      }
-    });
-    this.over = new Promise((resolve) => this.child.once("close", () => resolve()));
-  }
-
-  async close(): Promise<void> {
-    this.child.kill("SIGTERM");
-    await this.over;
-    this.called();
-  }
-}
