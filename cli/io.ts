@@ -12,9 +12,13 @@ export const ioOption = new Option(
 
 /** What of the file's routers this backend cannot run: better refused than half done. */
 export function beyond(io: IoName, config: NodeConfig): readonly string[] {
-  if (io !== "raw-socket") return [];
+  if (io === "koffi") return [];
+  // A VLAN of a link whose other frames are the kernel's, and datagrams to an address that the kernel need not have.
+  const pair =
+    config["mlag"] === undefined ? [] : [`mlag: found it, allowed with --io ${io}: no M-LAG; --io koffi has it`];
+  if (io !== "raw-socket") return pair;
   const routers = (config["vrrp"] ?? []) as readonly { readonly family: string; readonly virtualMac: boolean }[];
-  return routers.flatMap(({ family, virtualMac }, i) => [
+  const beside = routers.flatMap(({ family, virtualMac }, i) => [
     ...(family === "ipv6"
       ? [`vrrp[${i}]: found IPv6, allowed with --io raw-socket: IPv4 (it does not tell the hop limit of what it hears)`]
       : []),
@@ -22,4 +26,5 @@ export function beyond(io: IoName, config: NodeConfig): readonly string[] {
       ? [`vrrp[${i}].virtual-mac: found true, allowed with --io raw-socket: false (it has no layer 2)`]
       : []),
   ]);
+  return [...pair, ...beside];
 }

@@ -44,7 +44,8 @@ export interface Line {
 
 /** Characters of a line that a program wrote. */
 const MAX_WROTE = 120;
-const BAD = new Set(["fault", "initialize", "down"]);
+const BAD = new Set(["fault", "initialize", "down", "suspended"]);
+const GOOD = new Set(["master", "active-full", "operational"]);
 
 export function statusLines(
   { node, rows, host }: State,
@@ -72,7 +73,7 @@ export function statusLines(
 }
 
 function styleOf({ state, up }: StatusRow): Line["style"] {
-  if (state === "master" || up === true) return "good";
+  if (GOOD.has(String(state)) || up === true) return "good";
   return BAD.has(String(state)) || up === false ? "bad" : "row";
 }
 

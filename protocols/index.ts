@@ -2,7 +2,7 @@
 import type { AnyProtocol, Protocol } from "../src/node/protocol.ts";
 import { bridgeProtocol } from "./bridge/index.ts";
 import { flowProtocol } from "./flow/index.ts";
-import { describeIccp, mountChannel, mountIccp, observeIccp } from "./iccp/index.ts";
+import { describeIccp, iccpStatus, mountChannel, mountIccp, observeIccp } from "./iccp/index.ts";
 import { ipProtocol } from "./ip/index.ts";
 import { lacpProtocol } from "./lacp/index.ts";
 import type { MlagConfig } from "./mlag/config.ts";
@@ -26,6 +26,7 @@ const sessionProtocol: Protocol<MlagConfig> = {
   key: "mlag",
   describe: describeIccp,
   observe: observeIccp,
+  status: iccpStatus,
   mount: (config, _node, env) => mountIccp(iccpSessions(config, env), env),
 };
 

@@ -21,7 +21,7 @@ import { fromProblem } from "../../src/node/file.ts";
 import type { BridgePortWish, VirtualWish } from "../../src/node/host.ts";
 import { didYouMean } from "../../src/node/nearest.ts";
 import { compileNodeFile } from "../../src/node/node-file.ts";
-import type { NodeConfig } from "../../src/node/protocol.ts";
+import { listeningsOf, type NodeConfig } from "../../src/node/protocol.ts";
 import { type FileProblem, formatProblem, type Source } from "../../src/node/source.ts";
 import { SOCKETS } from "../control.ts";
 import { readText } from "../files.ts";
@@ -82,8 +82,9 @@ async function run(file: string, { socket, json = false, io: backend, wait = fal
   const guard: Guard = (key, holding) => void guardian.hold(key, holding);
   const watch: FirewallOptions["watch"] = (name, gone) => watchTable(libc, name, gone);
   const { node } = config;
-  const firewall = new Firewall({ node, wishes: virtualWishes, guard, watch, log: grave });
-  const bridgeRules = new BridgeRules({ libc, node, wishes: bridgeWishes, guard, watch, log: grave });
+  const listens = (own: NodeConfig) => listeningsOf(protocols, own);
+  const firewall = new Firewall({ node, wishes: virtualWishes, listens, guard, watch, log: grave });
+  const bridgeRules = new BridgeRules({ libc, node, wishes: bridgeWishes, listens, guard, watch, log: grave });
   try {
     const daemon = allowed(
       () =>
@@ -176,10 +177,8 @@ async function load(file: string, backend: IoName): Promise<Loaded> {
 
 /** Keys of protocols that only labs can do; what the kernel does itself is left to it. */
 function impossible(config: NodeConfig): readonly string[] {
-  return protocols.flatMap(({ key, drive, listens }) => {
-    const possible = key === undefined || config[key] === undefined || drive !== undefined || listens !== undefined;
-    return possible ? [] : [key];
-  });
+  const real = new Set(protocols.map(({ key, drive, listens }) => (drive ?? listens) && key));
+  return Object.keys(config).filter((key) => key !== "node" && !real.has(key));
 }
 
 function unable(node: NodeConfig, source: Source): readonly FileProblem[] {

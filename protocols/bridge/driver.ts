@@ -228,21 +228,6 @@ function is({ mux }: Driven, port: string, states: ReadonlySet<MuxState>): boole
   return now !== undefined && states.has(now);
 }
 
-/** By bundle, the link that has its floods: that which has them, as long as it distributes; each move may lose some. */
-function floodersOf(state: Driven): ReadonlyMap<string, string> {
-  const flooders = new Map<string, string>();
-  for (const { port, bundle } of state.config.ports) {
-    if (bundle === undefined || !is(state, port, DISTRIBUTES)) continue;
-    if (!flooders.has(bundle) || state.wishes.get(port)?.floods === true) flooders.set(bundle, port);
-  }
-  return flooders;
-}
-
-function is({ mux }: Driven, port: string, states: ReadonlySet<MuxState>): boolean {
-  const now = mux.get(port);
-  return now !== undefined && states.has(now);
-}
-
 // IEEE 802.1AX §6.4.15: independent and coupled control.
 const DISTRIBUTES: ReadonlySet<MuxState> = new Set(["distributing", "collecting-distributing"]);
 const COLLECTS: ReadonlySet<MuxState> = new Set(["collecting", ...DISTRIBUTES]);

@@ -6,6 +6,7 @@ import { iccpObserver } from "./observer.ts";
 import { describeSeen } from "./observer-view.ts";
 
 export { mountChannel } from "./channel.ts";
+export { status as iccpStatus } from "./status.ts";
 
 /** The machine for these sessions; after the one that provides their TCP ports, before those that use them. */
 export function mountIccp(sessions: readonly IccpConfig[], env: Env): readonly Mounted[] {

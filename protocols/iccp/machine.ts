@@ -72,6 +72,7 @@ function init(config: readonly IccpConfig[], env: Env): IccpMachineState {
       leaving: false,
       refusing: false,
       said: "",
+      why: { reason: "startup", detail: "", at: NEVER },
       drops: new Map(),
     };
   });

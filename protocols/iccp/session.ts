@@ -73,6 +73,8 @@ export interface Session {
   refusing: boolean;
   /** What was said last: not said again. */
   said: string;
+  /** The same, for whoever asks. */
+  why: { readonly reason: IccpReason; readonly detail: string; readonly at: Instant };
   readonly drops: Map<IccpDropReason, Drop>;
 }
 
@@ -165,6 +167,7 @@ function say(turn: Turn, session: Session, up: boolean, reason: IccpReason, deta
   const text = `${up} ${reason} ${detail}`;
   if (session.said === text && !up) return;
   session.said = text;
+  session.why = { reason, detail, at: turn.now };
   const { config, dialect, epoch } = session;
   const common = { session: config.name, peer: config.peer, up, dialect, epoch, reason, detail };
   turn.rest.push({ kind: "event", event: { type: "iccp.session", ...common } });

@@ -48,7 +48,13 @@ export const interfacesSchema = z
   })
   .meta({ description: "Interfaces with IP addresses, by port." });
 
-export type InterfaceConfig = z.output<typeof interfaceSchema>;
+export interface InterfaceConfig extends z.output<typeof interfaceSchema> {
+  /**
+   * A machine of this node needs it for itself, and no file says it: it is in this stack also where the kernel has all
+   * others. `shared`: the kernel has an interface of this name as well, and its host says which addresses that has.
+   */
+  readonly own?: "alone" | "shared";
+}
 export type InterfacesConfig = Readonly<Record<string, InterfaceConfig>>;
 
 /**

@@ -8,6 +8,11 @@ import type { InterfacesConfig } from "./config.ts";
 
 /** The port that the stack owns: machines that send and receive whole IP packets use it (README, "The port ip"). */
 export const IP_PORT = "ip";
+/**
+ * The port of the kernel's stack, on a host that has one: beside it this stack has only the interfaces that a machine
+ * needs for itself, and hands down what none of them leads to. No interface of a kernel has such a name.
+ */
+export const KERNEL_PORT = "kernel/ip";
 
 /**
  * The addresses of one interface, said when the stack starts and whenever they or the link change.

@@ -4,12 +4,20 @@ import type { Protocol } from "../../src/node/protocol.ts";
 import { checkInterfaces, compareInterfaces, type InterfacesConfig, interfacesSchema } from "./config.ts";
 import type { IpEvent } from "./events.ts";
 import { explain } from "./explain.ts";
-import { ipMachine } from "./machine.ts";
+import { besideKernel, ipMachine } from "./machine.ts";
+
+/** What the kernel is not to have. */
+function ownOf(config: InterfacesConfig): InterfacesConfig {
+  return Object.fromEntries(Object.entries(config).filter(([, { own }]) => own !== undefined));
+}
 
 export const ipProtocol: Protocol<InterfacesConfig> = {
   name: "ip",
   key: "interfaces",
-  drive: () => [],
+  drive: (config, _node, env) => {
+    const own = ownOf(config);
+    return Object.keys(own).length === 0 ? [] : [mount(besideKernel, own, env)];
+  },
   schema: interfacesSchema,
   mount: (config, _node, env) => [mount(ipMachine, config, env)],
   explain,

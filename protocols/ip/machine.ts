@@ -6,7 +6,7 @@ import { NOTHING } from "../../src/core/machine.ts";
 import type { Instant } from "../../src/core/time.ts";
 import type { ToIp } from "../mlag/events.ts";
 import type { InterfacesConfig } from "./config.ts";
-import { IP_PORT, type IpEvent, type IpUnresolved, type IpVirtual } from "./events.ts";
+import { IP_PORT, type IpEvent, type IpUnresolved, type IpVirtual, KERNEL_PORT } from "./events.ts";
 import { sayError } from "./icmp.ts";
 import { askAgain, type Failure, flush, sayNeighbours, takeIn } from "./neighbours.ts";
 import { sendOwn } from "./output.ts";
@@ -33,6 +33,13 @@ export const ipMachine: Machine<InterfacesConfig, Stack, Command, IpEvent, Heard
   },
   step,
   deadline: (stack) => stack.alarm,
+};
+
+/** The same beside the kernel's own stack, on the interfaces that the kernel is not to have. */
+export const besideKernel: typeof ipMachine = {
+  ...ipMachine,
+  ports: (config) => ({ owns: [IP_PORT], uses: [...Object.keys(config), KERNEL_PORT] }),
+  init: (config, env) => createStack(config, env, env.port(KERNEL_PORT)),
 };
 
 function relay(stack: Stack, port: Port, frame: Frame, now: Instant, path: Path): void {
@@ -70,7 +77,7 @@ function step(stack: Stack, input: Input<Command, Heard>, now: Instant): readonl
       const on = stack.byPort[input.port.index];
       if (on === undefined || on.up === input.up) return NOTHING;
       setLink(stack, on, input.up, path);
-      if (stack.running) outputs.push({ kind: "event", event: addressesOf(on) });
+      if (stack.running && !on.quiet) outputs.push({ kind: "event", event: addressesOf(on) });
       break;
     }
     case "timer":
@@ -105,7 +112,7 @@ function hear(stack: Stack, event: Heard, now: Instant, path: Path): void {
 function command(stack: Stack, { verb }: Command, outputs: Output<IpEvent>[], path: Path): void {
   if (verb === "start" && !stack.running) {
     stack.running = true;
-    for (const on of stack.interfaces) outputs.push({ kind: "event", event: addressesOf(on) });
+    for (const on of stack.interfaces) if (!on.quiet) outputs.push({ kind: "event", event: addressesOf(on) });
   } else if (verb === "stop" && stack.running) {
     stack.running = false;
     for (const on of stack.interfaces) flush(stack, on, path);

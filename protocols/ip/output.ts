@@ -27,9 +27,12 @@ export function sendOwn(
     path.up(stack.ipPort, frame);
     return;
   }
-  const route = routeTo(stack, destination);
+  // A link-local destination that is on none of these links is on one of the kernel's.
+  const elsewhere = stack.kernel !== undefined && isLinkLocal(destination);
+  const route = elsewhere ? undefined : routeTo(stack, destination);
   if (route === undefined) {
-    lose(stack, stack.ipPort, "no-route", path);
+    if (stack.kernel !== undefined) path.down(stack.kernel, frame);
+    else lose(stack, stack.ipPort, "no-route", path);
     return;
   }
   sendTo(stack, route.interface, route.via ?? destination, { frame, from: undefined }, now, path);

@@ -12,7 +12,7 @@ import {
   type Prefix,
 } from "../../src/core/addr.ts";
 import { u32 } from "../../src/core/bytes.ts";
-import type { Env, Path } from "../../src/core/machine.ts";
+import type { Env, Path, Port } from "../../src/core/machine.ts";
 import { NEVER } from "../../src/core/time.ts";
 import { ALL_NODES, ALL_ROUTERS, linkLocalOf, solicitedNode } from "../nd/codec.ts";
 import { forwards, type InterfacesConfig } from "./config.ts";
@@ -21,12 +21,14 @@ import { flush, forgetAddress } from "./neighbours.ts";
 import { refreshRoutes, routesOf } from "./routes.ts";
 import { type Interface, type Local, type Stack, station, type Virtual } from "./state.ts";
 
-export function createStack(config: InterfacesConfig, env: Env): Stack {
-  const interfaces = Object.keys(config).map((name) => createInterface(config, name, env));
+/** @param kernel the port of the kernel's stack, where this one runs beside it */
+export function createStack(config: InterfacesConfig, env: Env, kernel?: Port): Stack {
+  const interfaces = Object.keys(config).map((name) => createInterface(config, name, env, kernel !== undefined));
   const byPort: (Interface | undefined)[] = [];
   for (const one of interfaces) byPort[one.port.index] = one;
   const stack: Stack = {
     ipPort: env.port(IP_PORT),
+    kernel,
     interfaces,
     byPort,
     local: new Map(),
@@ -46,17 +48,18 @@ export function createStack(config: InterfacesConfig, env: Env): Stack {
   return stack;
 }
 
-function createInterface(config: InterfacesConfig, name: string, env: Env): Interface {
+function createInterface(config: InterfacesConfig, name: string, env: Env, beside: boolean): Interface {
   const port = env.port(name);
   const own = station(env.mac(port));
   const given = config[name]?.addresses ?? [];
-  // RFC 4291 §2.8: every interface has a link-local address.
+  // RFC 4291 §2.8: every interface has a link-local address; beside a kernel's stack it is the kernel's.
   const automatic: Prefix = { address: linkLocalOf(own.mac), length: 64 };
   return {
     port,
     station: own,
     forwarding: forwards(config, name),
-    addresses: given.some(({ address }) => isLinkLocal(address)) ? given : [...given, automatic],
+    quiet: beside && config[name]?.own === "shared",
+    addresses: beside || given.some(({ address }) => isLinkLocal(address)) ? given : [...given, automatic],
     up: false,
     virtuals: [],
     shared: undefined,

@@ -131,6 +131,8 @@ export interface Interface {
   readonly port: Port;
   readonly station: Station;
   readonly forwarding: boolean;
+  /** Others are not told of its addresses here: they are told of the kernel's. */
+  readonly quiet: boolean;
   /** As configured, and the link-local address. */
   readonly addresses: readonly Prefix[];
   up: boolean;
@@ -158,6 +160,8 @@ export interface Route {
 
 export interface Stack {
   readonly ipPort: Port;
+  /** Of the kernel's stack, beside which this one runs; undefined for one that is the node's only stack. */
+  readonly kernel: Port | undefined;
   readonly interfaces: readonly Interface[];
   /** By the index of the port. */
   readonly byPort: readonly (Interface | undefined)[];

@@ -34,5 +34,5 @@ export const lacpProtocol: Protocol<LacpConfig> = {
   release: { verb: "drain" },
   status,
   changes,
-  listens: [{ ethertype: ETHERTYPE.slow, groups: [SLOW_GROUP] }],
+  listens: () => [{ ethertype: ETHERTYPE.slow, groups: [SLOW_GROUP] }],
 };

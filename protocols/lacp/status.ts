@@ -1,7 +1,8 @@
 /** What an operator sees of running bundles: one row each, and the row in words. */
 import type { Mac } from "../../src/core/addr.ts";
-import { ago, formatDuration, type Instant, NEVER, sec, since, toSeconds } from "../../src/core/time.ts";
+import { formatDuration, type Instant, NEVER, sec, since, toSeconds } from "../../src/core/time.ts";
 import type { Status, StatusRow } from "../../src/node/protocol.ts";
+import { ago } from "../../src/node/spans.ts";
 import { STATE } from "./codec.ts";
 import type { BundleReason, MuxState, PortReason, ReceiveState } from "./events.ts";
 import { kindOf, partnerPort, quirksOf } from "./partner.ts";

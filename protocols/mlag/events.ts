@@ -50,6 +50,7 @@ export type MlagReason = (typeof MLAG_REASONS)[number];
 
 /** A message on the keepalive path that was not acted on; `docs/mlag-reasons.md` explains each. */
 export const KEEPALIVE_DROPS = [
+  "keepalive-address",
   "keepalive-udp",
   "keepalive-length",
   "keepalive-magic",

@@ -9,7 +9,8 @@ import { expect } from "./expect.ts";
 import { explain } from "./explain.ts";
 import { invariants } from "./invariants.ts";
 import { mlag } from "./machine.ts";
-import { withInterfaces } from "./session.ts";
+import { listens, withInterfaces } from "./session.ts";
+import { status } from "./status.ts";
 
 export { iccpSessions, tcpSessions } from "./session.ts";
 
@@ -20,10 +21,12 @@ export const mlagProtocol: Protocol<MlagConfig> = {
   command: mlagCommand,
   complete: withInterfaces,
   mount: (config, node, env) => [mount(mlag, { ...config, items: consistencyItems(node) }, env)],
+  listens,
   check,
   compare,
   describe,
   explain,
   expect,
   invariants,
+  status,
 };

@@ -30,7 +30,10 @@ import { heardHere, ownAddress } from "./macs.ts";
 import { orderMaintenance, partnerRate } from "./maintenance.ts";
 import { heardNeighbour, offerAgain, vlanOf } from "./neighbours.ts";
 import { initialState, type LinkWord, type MlagState, note, sooner } from "./state.ts";
+import { foldRow, type MlagRow, newRow } from "./view.ts";
 
+/** Alarms that are shown; the one raised first makes room. */
+const MAX_ALARMS = 64;
 /** The name of the session, for `iccpPort` and `tcpPort`. */
 export const SESSION = "mlag";
 
@@ -46,6 +49,8 @@ export interface MlagMachineState {
   keepaliveUp: boolean;
   /** When a timer is due, as of the last input. */
   due: Instant;
+  /** What was said last, for whoever asks. */
+  readonly row: MlagRow;
   /** Of each interface of the switch, its VLAN and the address that the peer has been told. */
   readonly interfaces: Map<string, { readonly vlan: number; readonly mac: Mac }>;
 }
@@ -98,6 +103,7 @@ function init(config: MlagConfig, env: Env): MlagMachineState {
     ip: env.port(IP_PORT),
     sessionUp: false,
     keepaliveUp: false,
+    row: newRow(env.node),
     interfaces: new Map(),
     due: NEVER,
   };
@@ -131,7 +137,7 @@ function step(state: MlagMachineState, input: Input<MlagCommand, Heard>, now: In
   if (state.core.running !== running) path(state, now);
   tick(state.core, state.path, now);
   state.due = deadline(state);
-  return outputs(state);
+  return outputs(state, now);
 }
 
 /** A timer is seen to so late that the node itself must have stood still. */
@@ -256,7 +262,7 @@ function isKeepalive({ core: { config } }: MlagMachineState, frame: Frame): bool
   if (factsOf(frame) !== undefined) return false;
   const packet = packetOf(frame);
   if (packet?.protocol !== PROTOCOL.udp || packet.payload.length < UDP_HEADER) return false;
-  if (packet.source !== config.keepalive.peer || packet.destination !== config.keepalive.address.address) return false;
+  if (packet.destination !== config.keepalive.address.address) return false;
   return packet.payload[2] === KEEPALIVE_PORT >>> 8 && packet.payload[3] === (KEEPALIVE_PORT & 0xff);
 }
 
@@ -267,8 +273,12 @@ function packetOf(frame: Frame): IpPacket | undefined {
 
 function hearKeepalive(state: MlagMachineState, frame: Frame, now: Instant): void {
   const packet = packetOf(frame);
-  const datagram = packet === undefined ? undefined : decodeUdp(packet.payload, packet);
-  if (datagram?.ok === true) receiveOctets(state.core, state.path, datagram.value.payload, now);
+  if (packet?.source !== state.core.config.keepalive.peer) {
+    lose(state.core, state.path, "keepalive-address", now);
+    return;
+  }
+  const datagram = decodeUdp(packet.payload, packet);
+  if (datagram.ok) receiveOctets(state.core, state.path, datagram.value.payload, now);
   else lose(state.core, state.path, "keepalive-udp", now);
 }
 
@@ -282,11 +292,16 @@ function packetFor({ core: { config } }: MlagMachineState, message: Keepalive): 
 }
 
 /** What is said comes before what is sent: the bridge has done it when the peer is told so. */
-function outputs(state: MlagMachineState): readonly Output<MlagEvent>[] {
+function outputs(state: MlagMachineState, now: Instant): readonly Output<MlagEvent>[] {
   const { says, tells } = state.core;
   const { sends } = state.path;
   if (says.length === 0 && tells.length === 0 && sends.length === 0) return QUIET;
   const all: Output<MlagEvent>[] = says.map((event) => ({ kind: "event", event }));
+  for (const event of says) foldRow(state.row, event, now);
+  for (const key of state.row.alarms.keys()) {
+    if (state.row.alarms.size <= MAX_ALARMS) break;
+    state.row.alarms.delete(key);
+  }
   state.core.says = [];
   if (tells.length > 0 && state.sessionUp) all.push({ kind: "send", port: state.session, frame: itemsFrame(tells) });
   state.core.tells = [];

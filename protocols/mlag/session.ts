@@ -1,10 +1,14 @@
 /** What the peer session needs of the protocols below: the control VLAN, its addresses, TCP and ICCP. */
-import { type Ip, ip6From, ipBytes, type Prefix } from "../../src/core/addr.ts";
+import { familyOf, type Ip, type Ip6, ip6From, ipBytes, multicastMac, type Prefix } from "../../src/core/addr.ts";
 import type { Env } from "../../src/core/machine.ts";
-import type { NodeConfig } from "../../src/node/protocol.ts";
+import type { Listening, NodeConfig } from "../../src/node/protocol.ts";
+import { ETHERTYPE } from "../ethernet/codec.ts";
 import { connects, ICCP_PORT } from "../iccp/codec.ts";
-import { channelPort, type IccpConfig } from "../iccp/events.ts";
+import { CONTROL_VLAN, channelPort, type IccpConfig } from "../iccp/events.ts";
+import { PROTOCOL } from "../ip/codec.ts";
+import { solicitedNode } from "../nd/codec.ts";
 import type { TcpSessionConfig } from "../tcp/events.ts";
+import { KEEPALIVE_PORT } from "./codec.ts";
 import type { MlagConfig } from "./config.ts";
 import { SESSION, systemMac } from "./machine.ts";
 
@@ -39,12 +43,52 @@ export function iccpSessions(config: MlagConfig, env: Env): readonly IccpConfig[
   return [{ name: SESSION, domain, ...addresses(config), ...own }];
 }
 
+/** What of a node's file says which links a bundle has. */
+type Bundles = readonly { readonly name: string; readonly members: readonly { readonly port: string }[] }[];
+
+/** What both paths take off real interfaces: address resolution, the session's segments, the keepalive's datagrams. */
+export function listens(config: MlagConfig, node: NodeConfig): readonly Listening[] {
+  const { keepalive, peerLink } = config;
+  const { address } = keepalive.address;
+  const { local } = addresses(config);
+  const bundle = ((node["lacp"] ?? []) as Bundles).find(({ name }) => name === peerLink);
+  const links = bundle === undefined ? [peerLink] : bundle.members.map(({ port }) => port);
+  const session = [resolutionOf(local), { ...packetsOf(local, PROTOCOL.tcp), groups: [] }];
+  const path = [
+    resolutionOf(address),
+    { ...packetsOf(address, PROTOCOL.udp), groups: [], datagrams: { to: address, port: KEEPALIVE_PORT } },
+  ];
+  return [
+    ...links.flatMap((on) => session.map((one) => ({ ...one, on, vlan: CONTROL_VLAN }))),
+    ...path.map((one) => ({ ...one, on: keepalive.port })),
+  ];
+}
+
+function packetsOf(address: Ip, protocol: number) {
+  return { ethertype: ETHERTYPE[familyOf(address)], protocol };
+}
+
+function resolutionOf(address: Ip): Listening {
+  if (familyOf(address) === "ipv4") return { ethertype: ETHERTYPE.arp, groups: [] };
+  return { ...packetsOf(address, PROTOCOL.icmpv6), groups: [multicastMac(solicitedNode(address as Ip6))] };
+}
+
 /** The node with the interfaces of both paths. Neither is a way for anybody's packets but the pair's own. */
 export function withInterfaces(config: MlagConfig, node: NodeConfig): NodeConfig {
   const { keepalive, peerLink } = config;
   const channel: Prefix = config.session?.address ?? { address: addresses(config).local, length: 64 };
-  const own = (address: Prefix) => ({ addresses: [address], gateway: [], routes: [], forwarding: false });
-  const written = (node["interfaces"] ?? {}) as Readonly<Record<string, object>>;
-  const interfaces = { ...written, [channelPort(peerLink)]: own(channel), [keepalive.port]: own(keepalive.address) };
+  const interfaceOf = (address: Prefix, own: "alone" | "shared"): InterfaceConfig => ({
+    addresses: [address],
+    gateway: [],
+    routes: [],
+    forwarding: false,
+    own,
+  });
+  const written = (node["interfaces"] ?? {}) as InterfacesConfig;
+  const interfaces: InterfacesConfig = {
+    ...written,
+    [channelPort(peerLink)]: interfaceOf(channel, "alone"),
+    [keepalive.port]: interfaceOf(keepalive.address, "shared"),
+  };
   return { ...node, interfaces };
 }

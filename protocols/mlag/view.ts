@@ -51,35 +51,52 @@ export const mlagTable: View<MlagTable> = {
   },
 };
 
-function foldEvent(table: MlagTable, { node, at: since }: Entry, event: MlagEvent): void {
+function foldEvent(table: MlagTable, { node, at }: Entry, event: MlagEvent): void {
+  if (SHOWN.has(event.type)) foldRow(rowOf(table, node), event, at);
+}
+
+const SHOWN: ReadonlySet<string> = new Set<MlagEvent["type"]>([
+  "mlag.session",
+  "mlag.role",
+  "mlag.keepalive",
+  "mlag.maintenance",
+  "mlag.member",
+  "mlag.orphan",
+  "mlag.alarm",
+]);
+
+export function newRow(node: string): MlagRow {
+  return { node, members: new Map(), orphans: new Map(), alarms: new Map() };
+}
+
+/** What one switch has said changes what is known of it. */
+export function foldRow(row: MlagRow, event: MlagEvent, since: Instant): void {
   switch (event.type) {
     case "mlag.session":
-      rowOf(table, node).session = { ...event, since };
+      row.session = { ...event, since };
       break;
     case "mlag.role":
-      rowOf(table, node).role = { ...event, since };
+      row.role = { ...event, since };
       break;
     case "mlag.keepalive":
-      rowOf(table, node).keepalive = { ...event, since };
+      row.keepalive = { ...event, since };
       break;
     case "mlag.maintenance":
-      if (!event.refused) rowOf(table, node).maintenance = { ...event, since };
+      if (!event.refused) row.maintenance = { ...event, since };
       break;
     case "mlag.member": {
-      const { members } = rowOf(table, node);
-      const before = members.get(event.id);
+      const before = row.members.get(event.id);
       // Another word about the same state does not make it newer.
-      members.set(event.id, { ...event, since: before?.state === event.state ? before.since : since });
+      row.members.set(event.id, { ...event, since: before?.state === event.state ? before.since : since });
       break;
     }
     case "mlag.orphan":
-      rowOf(table, node).orphans.set(event.port, { ...event, since });
+      row.orphans.set(event.port, { ...event, since });
       break;
     case "mlag.alarm": {
-      const { alarms } = rowOf(table, node);
       const key = `${event.alarm} ${event.detail}`;
-      if (event.active) alarms.set(key, { ...event, since });
-      else alarms.delete(key);
+      if (event.active) row.alarms.set(key, { ...event, since });
+      else row.alarms.delete(key);
       break;
     }
     default:
@@ -89,7 +106,7 @@ function foldEvent(table: MlagTable, { node, at: since }: Entry, event: MlagEven
 function rowOf(table: MlagTable, node: string): MlagRow {
   const known = table.get(node);
   if (known !== undefined) return known;
-  const row: MlagRow = { node, members: new Map(), orphans: new Map(), alarms: new Map() };
+  const row = newRow(node);
   table.set(node, row);
   return row;
 }

@@ -34,7 +34,7 @@ export const protocol: Protocol<VrrpConfig> = {
   urgency,
   status,
   changes,
-  listens: [
+  listens: () => [
     { ethertype: ETHERTYPE.ipv4, protocol: VRRP_PROTOCOL, groups: [multicastMac(VRRP_GROUP_4)], joins: [VRRP_GROUP_4] },
     { ethertype: ETHERTYPE.ipv6, protocol: VRRP_PROTOCOL, groups: [multicastMac(VRRP_GROUP_6)], joins: [VRRP_GROUP_6] },
   ],

@@ -1,7 +1,8 @@
 /** What an operator sees of running virtual routers: one row each, and the row in words. */
 import { formatPrefix } from "../../src/core/addr.ts";
-import { ago, formatDuration, type Instant, since, toSeconds, us } from "../../src/core/time.ts";
+import { formatDuration, type Instant, since, toSeconds, us } from "../../src/core/time.ts";
 import type { Status, StatusRow, Urgency } from "../../src/node/protocol.ts";
+import { ago, seconds } from "../../src/node/spans.ts";
 import { authenticationWords } from "./authentication.ts";
 import { OWNER } from "./codec.ts";
 import type { VrrpConfig } from "./config.ts";
@@ -239,8 +240,4 @@ function details(row: RouterStatus): readonly string[] {
 
 function percent(part: number, whole: number): string {
   return `${((100 * part) / whole).toFixed(1)}%`;
-}
-
-function seconds(value: number): string {
-  return formatDuration(us(Math.round(value * 1e6)));
 }

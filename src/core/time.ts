@@ -83,12 +83,3 @@ export function formatDuration(time: Duration): string {
 export function formatInstant(time: Instant): string {
   return (time / 1_000_000).toFixed(6);
 }
-
-/** Seconds as two figures, which are enough for people: 3.2s, 140ms, 5m2s, 2h10m, 3d4h. */
-export function ago(value: number): string {
-  if (value < 1) return `${Math.round(value * 1_000)}ms`;
-  if (value < 60) return `${value.toFixed(1)}s`;
-  if (value < 3_600) return `${Math.floor(value / 60)}m${Math.floor(value % 60)}s`;
-  if (value < 86_400) return `${Math.floor(value / 3_600)}h${Math.floor((value % 3_600) / 60)}m`;
-  return `${Math.floor(value / 86_400)}d${Math.floor((value % 86_400) / 3_600)}h`;
-}

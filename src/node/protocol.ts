@@ -87,6 +87,18 @@ export interface Listening {
   readonly groups: readonly Mac[];
   /** The same as IP groups, where switches that snoop are to be told of them (IGMP, MLD). */
   readonly joins?: readonly Ip[];
+  /** Name of the one interface of which they are wanted; absent: of all that the node uses. */
+  readonly on?: string;
+  /** Only those with this VLAN's tag. They are the node's alone: no bridge of the kernel takes or sends any on `on`. */
+  readonly vlan?: number;
+  /** Of UDP, only these datagrams. They are the node's alone: the kernel neither answers nor forwards them. */
+  readonly datagrams?: Datagrams;
+}
+
+export interface Datagrams {
+  readonly to: Ip;
+  /** Where they are sent to. */
+  readonly port: number;
 }
 
 /** One thing that a machine runs, as JSON has it. */
@@ -186,7 +198,7 @@ export interface Protocol<Config = never> {
   readonly driven?: (config: Config, node: NodeConfig) => unknown;
   /** What of it labs can do and real interfaces cannot, at paths inside the value under `key`. */
   readonly unable?: (config: Config, node: NodeConfig) => readonly Problem[];
-  readonly listens?: readonly Listening[];
+  readonly listens?: (config: Config, node: NodeConfig) => readonly Listening[];
   readonly holds?: Kernel<Config>;
   /**
    * The machine's own order that has others stop to rely on it. A host that ends gives it before `stop`, when those that
@@ -218,6 +230,15 @@ export interface Protocol<Config = never> {
   readonly meter?: (flows: readonly Flow[], nodes: readonly NodeConfig[], end: Instant) => Meter;
   /** Promises that hold for every lab whose nodes run it. `traffic` are the flows that the lab expects to arrive. */
   readonly invariants?: (nodes: readonly NodeConfig[], traffic: readonly Flow[]) => readonly Invariant<unknown>[];
+}
+
+/** What the protocols of a node want of its interfaces. */
+export function listeningsOf(protocols: readonly AnyProtocol[], config: NodeConfig): readonly Listening[] {
+  return protocols.flatMap(({ key, listens }) => {
+    const own = key === undefined ? undefined : config[key];
+    // The protocol's own schema made the value under its key.
+    return own === undefined || listens === undefined ? [] : listens(own as never, config);
+  });
 }
 
 /** Forgets the configuration's type, once its schema guards it. */

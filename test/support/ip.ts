@@ -51,9 +51,9 @@ export class Rig implements Env, Path {
   private readonly id = made++;
 
   /** @param interfaces as in a node's file */
-  constructor(node: string, interfaces: object) {
+  constructor(node: string, interfaces: object, machine = ipMachine) {
     this.node = node;
-    this.stack = mount(ipMachine, interfacesSchema.parse(interfaces), this);
+    this.stack = mount(machine, interfacesSchema.parse(interfaces), this);
     this.step({ kind: "command", to: "ip", command: { verb: "start" } });
     for (const { name } of this.stack.uses) this.link(name, true);
   }

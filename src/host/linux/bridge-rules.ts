@@ -1,9 +1,9 @@
 /**
- * What may pass through the ports of the kernel's bridge: a table of nftables. The kernel's own
- * state of a port would not do: it goes to forwarding by itself whenever carrier comes, and knows no direction.
+ * What may pass through the ports of the kernel's bridge, and what of them is the node's alone: a table of nftables. The
+ * kernel's own state of a port would not do: it goes to forwarding by itself whenever carrier comes, and knows no direction.
  */
 import type { BridgeApartWish, BridgePortWish } from "../../node/host.ts";
-import type { NodeConfig } from "../../node/protocol.ts";
+import type { Listening, NodeConfig } from "../../node/protocol.ts";
 import type { Part } from "./daemon.ts";
 import type { Libc } from "./libc.ts";
 import { NftSets } from "./nft-sets.ts";
@@ -15,6 +15,8 @@ export interface BridgeRulesOptions extends Pick<TableOptions, "guard" | "watch"
   readonly node: string;
   /** What may be wished for under a configuration. */
   readonly wishes: (config: NodeConfig) => Iterable<BridgePortWish>;
+  /** What the node hears under a configuration. */
+  readonly listens: (config: NodeConfig) => Iterable<Listening>;
 }
 
 /**
@@ -29,6 +31,7 @@ export class BridgeRules implements Part {
   private readonly sets: NftSets;
   /** Ports of the bridge, and which of them are one bundle's. */
   private links: readonly BridgePortWish[] = [];
+  private channels: readonly Channel[] = [];
   /** Elements by their names, joined. */
   private readonly elements: Readonly<Record<SetName, Map<string, readonly string[]>>> = {
     collecting: new Map(),
@@ -40,7 +43,7 @@ export class BridgeRules implements Part {
   constructor(private readonly options: BridgeRulesOptions) {
     const { libc, node, guard, watch, log } = options;
     const name = `hotpair-${node}-bridge`;
-    const rules = () => rulesFor(this.table.title, this.links, this.elements);
+    const rules = () => rulesFor(this.table.title, this.links, this.channels, this.elements);
     this.table = new Table({ family: "bridge", name, key: "bridge-rules", rules, guard, watch, log });
     this.sets = new NftSets(libc, name);
   }
@@ -48,14 +51,17 @@ export class BridgeRules implements Part {
   /** Closes what a configuration has LACP decide about, before any machine is at work under it. */
   async secure(config: NodeConfig): Promise<string | undefined> {
     const before = this.links;
+    const { channels } = this;
     const links = [...this.options.wishes(config)];
     // What is no port any more is in the bridge until the machines have heard of it.
     const leaving = before.filter(({ port }) => !links.some((one) => one.port === port));
     this.links = [...links, ...leaving];
+    this.channels = channelsOf(this.options.listens(config));
     const wrong = await this.settle();
     if (wrong === undefined) return undefined;
     this.links = before;
-    return `a bridge needs nftables: ${wrong}`;
+    this.channels = channels;
+    return `a bridge, or a VLAN that is the node's alone, needs nftables: ${wrong}`;
   }
 
   configure(config: NodeConfig): void {
@@ -80,6 +86,7 @@ export class BridgeRules implements Part {
 
   async close(): Promise<void> {
     this.links = [];
+    this.channels = [];
     for (const set of SETS) this.elements[set].clear();
     await this.table.close();
     this.sets.close();
@@ -119,13 +126,28 @@ export class BridgeRules implements Part {
   }
 }
 
+/** A VLAN of an interface that no bridge is to take or send. */
+interface Channel {
+  readonly on: string;
+  readonly vlan: number;
+}
+
+function channelsOf(listens: Iterable<Listening>): readonly Channel[] {
+  const found = new Map<string, Channel>();
+  for (const { on, vlan } of listens) {
+    if (on !== undefined && vlan !== undefined) found.set(`${on} ${vlan}`, { on, vlan });
+  }
+  return [...found.values()];
+}
+
 /** The whole table in one transaction. LACPDUs do not come by: they are for the port itself (IEEE 802.1Q §8.6.3). */
 function rulesFor(
   title: string,
   links: readonly BridgePortWish[],
+  channels: readonly Channel[],
   elements: Readonly<Record<SetName, ReadonlyMap<string, readonly string[]>>>,
 ): string {
-  if (links.length === 0) return "";
+  if (links.length === 0 && channels.length === 0) return "";
   const quoted = (all: Iterable<readonly string[]>) =>
     [...all].map((one) => one.map((name) => `"${name}"`).join(" . "));
   const bundled = links.filter(({ bundle }) => bundle !== undefined);
@@ -144,24 +166,28 @@ function rulesFor(
     `flush set ${title} ${set}`,
     ...(own.length === 0 ? [] : [`add element ${title} ${set} { ${own.join(", ")} }`]),
   ]);
+  // Before the bridge has learned their source; and nobody behind another port speaks there.
+  const alone = (way: "iifname" | "oifname") =>
+    channels.map(({ on, vlan }) => `${way} "${on}" vlan id ${vlan} counter name "not-for-bridge" drop; `).join("");
   const chains = ["prerouting", "forward", "postrouting"];
   return `table ${title} {
 ${sets.map(([set, type]) => `  set ${set} { type ${type}; }`).join("\n")}
   counter not-collecting { }
   counter not-distributing { }
   counter isolated { }
+  counter not-for-bridge { }
 ${chains.map((one) => `  chain ${one} { type filter hook ${one} priority 0; policy accept; }`).join("\n")}
 }
 ${filled.join("\n")}
 ${chains.map((one) => `flush chain ${title} ${one}`).join("\n")}
 table ${title} {
-  chain prerouting { iifname @links iifname != @collecting counter name "not-collecting" drop; }
+  chain prerouting { ${alone("iifname")}iifname @links iifname != @collecting counter name "not-collecting" drop; }
   chain forward {
     iifname . oifname @bundles drop
     iifname . oifname @apart counter name "isolated" drop
     iifname . oifname @floods-apart meta pkttype { broadcast, multicast } counter name "isolated" drop
   }
-  chain postrouting { oifname @links oifname != @distributing counter name "not-distributing" drop; }
+  chain postrouting { ${alone("oifname")}oifname @links oifname != @distributing counter name "not-distributing" drop; }
 }
 `;
 }

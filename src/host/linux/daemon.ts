@@ -286,9 +286,12 @@ export class Daemon {
         gone.map(({ key }) => `${file}: ${key}: found nothing, allowed: the key with an empty list; or restart it`),
       );
     }
-    const fixed = protocols.filter(({ key, name }) => {
-      const machine = key === undefined ? undefined : this.host.node.machine(name);
-      if (key === undefined || machine === undefined || machine.machine.reconfigure !== undefined) return false;
+    const fixed = protocols.filter(({ key, name, complete }) => {
+      if (key === undefined) return false;
+      const machine = this.host.node.machine(name);
+      // What it needs of other protocols is mounted with them.
+      if (machine === undefined) return complete !== undefined && config[key] !== undefined;
+      if (machine.machine.reconfigure !== undefined) return false;
       return JSON.stringify(this.config[key]) !== JSON.stringify(config[key]);
     });
     if (fixed.length > 0) {

@@ -10,9 +10,9 @@
  * has its addresses no more. In between the table has the rules of both: too many, never too few. Whoever flushes all
  * rules of the host takes these along: that is seen, and they are put back.
  */
-import { isLinkLocal } from "../../core/addr.ts";
+import { familyOf, isLinkLocal } from "../../core/addr.ts";
 import type { VirtualWish } from "../../node/host.ts";
-import type { NodeConfig } from "../../node/protocol.ts";
+import type { Listening, NodeConfig } from "../../node/protocol.ts";
 import type { Part } from "./daemon.ts";
 import type { Undo } from "./holdings.ts";
 import { Table, type TableOptions } from "./nft-table.ts";
@@ -30,6 +30,8 @@ export interface FirewallOptions extends Pick<TableOptions, "guard" | "watch" | 
   readonly node: string;
   /** What may be wished for under a configuration. */
   readonly wishes: (config: NodeConfig) => Iterable<VirtualWish>;
+  /** What the node hears under a configuration. */
+  readonly listens: (config: NodeConfig) => Iterable<Listening>;
 }
 
 /**
@@ -66,11 +68,12 @@ export class Firewall implements Part, Shield {
    * @returns what is wrong, in words: then no rule has changed
    */
   async secure(config: NodeConfig): Promise<string | undefined> {
-    this.coming = new Set([...this.options.wishes(config)].flatMap(elementsOf));
+    const { wishes, listens } = this.options;
+    this.coming = new Set([...[...wishes(config)].flatMap(elementsOf), ...[...listens(config)].flatMap(datagramsOf)]);
     const wrong = await this.table.settle();
     if (wrong === undefined) return undefined;
     this.coming = new Set();
-    return `a router with accept: false needs nftables: ${wrong}`;
+    return `a router with accept: false, or UDP that is the node's alone, needs nftables: ${wrong}`;
   }
 
   /** The configuration that was secured has been taken on. */
@@ -92,7 +95,8 @@ export class Firewall implements Part, Shield {
 
   status(): Promise<readonly { readonly type: string; readonly [field: string]: unknown }[]> {
     const { made, title } = this.table;
-    return Promise.resolve(made ? [{ type: "firewall", name: title, addresses: this.wanted().length }] : []);
+    const addresses = this.wanted().filter((one) => !isDatagrams(one)).length;
+    return Promise.resolve(made ? [{ type: "firewall", name: title, addresses }] : []);
   }
 
   /** After the addresses are gone. */
@@ -118,17 +122,34 @@ function elementsOf({ family, addresses, accept, mac, port }: VirtualWish): read
 }
 
 /**
+ * Datagrams that the node takes off the wire itself. Whether the kernel has their address or not, its answer would be
+ * wrong: "port unreachable" to the one, "time exceeded" or a second copy to the other.
+ */
+function datagramsOf({ on, datagrams }: Listening): readonly Element[] {
+  if (on === undefined || datagrams === undefined) return [];
+  const { to, port } = datagrams;
+  return [`datagrams-${familyOf(to)} "${on}" . ${to} . ${port}`];
+}
+
+function isDatagrams(element: Element): boolean {
+  return element.startsWith("datagrams-");
+}
+
+/**
  * Makes the table whatever is there of it, in one transaction, and keeps its counters. What the host sends to itself comes
  * in by "lo". A neighbour solicitation for an address goes to its group, but one that asks whether it is still there goes
  * to itself, and so does the answer to a solicitation that came from it (RFC 4861 §7.2.4, §7.3.1).
  */
 function rulesFor(table: string, elements: readonly Element[]): string {
   if (elements.length === 0) return "";
+  // Before connections are tracked.
+  const early = elements.some(isDatagrams);
   const sets = [
     ["ipv4", "ipv4_addr"],
     ["ipv6", "ipv6_addr"],
     ["linklocal-device", "ipv6_addr"],
     ["linklocal-interface", "ipv6_addr . ifname"],
+    ...(early ? DATAGRAMS : []),
   ] as const;
   const filled = sets.flatMap(([set]) => {
     const own = elements.filter((one) => one.startsWith(`${set} `)).map((one) => one.slice(set.length + 1));
@@ -138,10 +159,12 @@ function rulesFor(table: string, elements: readonly Element[]): string {
   counter ipv4 { }
   counter ipv6 { }
 ${sets.map(([set, type]) => `  set ${set} { type ${type}; }`).join("\n")}
+${early ? "  counter datagrams { }\n  chain prerouting { type filter hook prerouting priority -300; policy accept; }\n" : ""}\
   chain input { type filter hook input priority -1; policy accept; }
 }
 ${filled.join("\n")}
 flush chain ${table} input
+${early ? `flush chain ${table} prerouting\n` : ""}\
 table ${table} {
   chain input {
     iif "lo" accept
@@ -151,6 +174,18 @@ table ${table} {
     iifgroup ${GROUPS} ip6 daddr @linklocal-device counter name "ipv6" drop
     ip6 daddr . iifname @linklocal-interface counter name "ipv6" drop
   }
+${early ? EARLY : ""}\
 }
 `;
 }
+
+const DATAGRAMS = [
+  ["datagrams-ipv4", "ifname . ipv4_addr . inet_service"],
+  ["datagrams-ipv6", "ifname . ipv6_addr . inet_service"],
+] as const;
+
+const EARLY = `  chain prerouting {
+    iifname . ip daddr . udp dport @datagrams-ipv4 counter name "datagrams" drop
+    iifname . ip6 daddr . udp dport @datagrams-ipv6 counter name "datagrams" drop
+  }
+`;

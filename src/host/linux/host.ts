@@ -11,7 +11,7 @@ import { type Instant, NEVER } from "../../core/time.ts";
 import type { Host, KernelStation, Wire } from "../../node/host.ts";
 import { machinesOf } from "../../node/machines.ts";
 import { Node } from "../../node/node.ts";
-import { type AnyProtocol, type NodeConfig, settingsOf } from "../../node/protocol.ts";
+import { type AnyProtocol, listeningsOf, type NodeConfig, settingsOf } from "../../node/protocol.ts";
 import { Alarm, monotonic } from "./alarm.ts";
 import type { Datapath } from "./datapath.ts";
 import { Interfaces, type KernelInterface, usableAddresses } from "./interfaces.ts";
@@ -25,8 +25,11 @@ import { Rtnl } from "./rtnl.ts";
 import { StackSocket } from "./stack.ts";
 import { WallClock } from "./wall-clock.ts";
 
-/** The port of the kernel's own IP stack: whole IP packets behind an empty Ethernet header. */
-export const STACK_PORT = "ip";
+/**
+ * Ports of the kernel's own IP stack, of which a node has one at most: whole IP packets behind an empty Ethernet header. The
+ * second one is below a stack of the node's own, which has the first.
+ */
+export const STACK_PORTS: ReadonlySet<string> = new Set(["ip", "kernel/ip"]);
 /** Milliseconds between looks at what has changed of farewells without a wish. */
 const REVIEW = 1_000;
 /** Takeovers that are practised before the start. */
@@ -100,7 +103,7 @@ export class LinuxHost implements Host {
     this.node.mount(machinesOf(protocols, config, this.node));
     this.datapaths = options.datapaths(this);
     const holds = protocols.flatMap((one) => one.holds ?? []);
-    this.keeping = new Keeping(this, holds, this.datapaths, () => this.wanted(), options.guard);
+    this.keeping = new Keeping(this, holds, this.datapaths, (port) => this.wanted(port), options.guard);
     this.understudy = this.engage();
     for (const name of this.node.wires()) this.attach(name);
   }
@@ -171,12 +174,18 @@ export class LinuxHost implements Host {
     }
   }
 
-  /** What is taken off every wire. */
-  private wanted(): readonly Wanted[] {
-    return this.protocols.flatMap(({ key, listens }) => {
-      const runs = key === undefined || this.config[key] !== undefined;
-      return runs ? (listens ?? []).map(({ groups, ...one }) => ({ ...one, groups: groups.map(macBytes) })) : [];
-    });
+  /** What is taken off this wire. */
+  private wanted(name: string): readonly Wanted[] {
+    return listeningsOf(this.protocols, this.config)
+      .filter(({ on }) => on === undefined || on === name)
+      .map(({ ethertype, protocol, groups, joins, vlan, datagrams }) => ({
+        ethertype,
+        ...(protocol === undefined ? {} : { protocol }),
+        ...(datagrams === undefined ? {} : { port: datagrams.port }),
+        ...(vlan === undefined ? {} : { vlan }),
+        groups: groups.map(macBytes),
+        ...(joins === undefined ? {} : { joins }),
+      }));
   }
 
   /** Names of the interfaces that its node uses. */
@@ -394,7 +403,7 @@ export class LinuxHost implements Host {
 
   private attach(name: string): void {
     const port = this.node.port(name);
-    if (name === STACK_PORT) {
+    if (STACK_PORTS.has(name)) {
       const stack = new StackSocket(this.options.libc, this.interfaces);
       this.stack = stack;
       this.node.attach(port, { transmit: (frame) => stack.send(frame.bytes.subarray(frame.payload)) });
@@ -424,7 +433,7 @@ export class LinuxHost implements Host {
       this.sayLink(attached, false);
     }
     if (open && attached.socket === undefined) {
-      attached.socket = io.open(kernel, this.wanted(), (frame) => this.receive(attached, frame));
+      attached.socket = io.open(kernel, this.wanted(name), (frame) => this.receive(attached, frame));
     }
     const up = kernel?.up === true && attached.socket !== undefined;
     if (up && !attached.up) {

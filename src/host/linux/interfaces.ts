@@ -60,10 +60,11 @@ export class Interfaces {
     return undefined;
   }
 
-  /** Of all that nobody has made on others: the same at each start. */
+  /** Of all that nobody has made on others, hardware first: the same at each start, whatever guests and containers run. */
   lowestMac(): Mac | undefined {
     const own = [...this.byIndex.values()].filter(({ type, mac }) => !MADE_ON_OTHERS.has(type) && mac !== NO_MAC);
-    return own.map(({ mac }) => mac).sort()[0];
+    const hardware = own.filter(({ type }) => type === "");
+    return (hardware.length > 0 ? hardware : own).map(({ mac }) => mac).sort()[0];
   }
 
   names(): readonly string[] {

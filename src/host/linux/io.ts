@@ -55,11 +55,50 @@ export function openIo(name: IoName, libc: Libc): IoResult {
 
 function packetSocketIo(libc: Libc): Io["open"] {
   return ({ index }, wanted, heard) => {
+    const sockets: PacketSocket[] = [];
     try {
-      return new PacketSocket(libc, index, wanted, heard);
+      for (const vlan of new Set([undefined, ...wanted.map((one) => one.vlan)])) {
+        const own = wanted.filter((one) => one.vlan === vlan);
+        sockets.push(new PacketSocket(libc, index, own, heard, vlan));
+      }
     } catch (error) {
+      for (const socket of sockets) socket.close();
       if (!(error instanceof CallFailed) || !ABSENT.has(error.code)) throw error;
       return undefined;
     }
+    const [first, ...others] = sockets;
+    return first === undefined || others.length === 0 ? first : new Several(first, others);
   };
+}
+
+/** Sockets for one interface: the kernel shows tags to a filter only, so each VLAN has one of its own. */
+class Several implements PacketPort {
+  constructor(
+    /** The one that sends, with tags or without. */
+    private readonly first: PacketSocket,
+    private readonly others: readonly PacketSocket[],
+  ) {}
+
+  get index(): number {
+    return this.first.index;
+  }
+
+  send(frame: Uint8Array): boolean {
+    return this.first.send(frame);
+  }
+
+  refreshCounts(): PacketCounts {
+    const { received, dropped, sent, refused } = this.first.refreshCounts();
+    const counts = { received, dropped: dropped ?? 0, sent, refused };
+    for (const other of this.others) {
+      const more = other.refreshCounts();
+      counts.received += more.received;
+      counts.dropped += more.dropped ?? 0;
+    }
+    return counts;
+  }
+
+  close(): void {
+    for (const socket of [this.first, ...this.others]) socket.close();
+  }
 }

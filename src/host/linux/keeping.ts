@@ -21,7 +21,7 @@ export class Keeping {
     private readonly host: LinuxHost,
     private readonly kernels: readonly Kernel[],
     private readonly datapaths: readonly Datapath[],
-    private readonly wanted: () => readonly Wanted[],
+    private readonly wanted: (port: string) => readonly Wanted[],
     private readonly guard: Guard,
   ) {}
 
@@ -99,7 +99,8 @@ export class Keeping {
       packets: (farewell?.packets ?? []).map(packetOf),
       successor: farewell?.successor ?? [],
       within: farewell?.within ?? ZERO,
-      wanted: this.wanted(),
+      // A successor is heard without a tag, and not by UDP.
+      wanted: this.wanted(undo.port).filter(({ vlan, port }) => vlan === undefined && port === undefined),
       first: undo.first,
       undo: undo.steps,
     };

@@ -1,5 +1,7 @@
 /** Whole Ethernet frames of one interface: packet(7). The kernel sorts out what nobody wants before it is woken up for it. */
 import type { Ip } from "../../core/addr.ts";
+import { EMPTY, setU16 } from "../../core/bytes.ts";
+import { TAG_SIZE, TPID } from "../../core/frame.ts";
 import { CallFailed, type Libc, SOCK_FLAGS, SOCK_RAW, type Watched } from "./libc.ts";
 import { Membership } from "./membership.ts";
 
@@ -11,6 +13,7 @@ const PACKET_ADD_MEMBERSHIP = 1;
 const PACKET_STATISTICS = 6;
 const PACKET_IGNORE_OUTGOING = 23;
 const PACKET_MR_MULTICAST = 0;
+const PACKET_MR_PROMISC = 1;
 const ETH_P_ALL = 0x0003;
 /** Frames that are taken in one go, before timers get their turn. */
 const BURST = 256;
@@ -25,6 +28,10 @@ export interface Wanted {
   readonly ethertype: number;
   /** IPv4 protocol, or the next header right behind IPv6's. */
   readonly protocol?: number;
+  /** Of UDP, the port that datagrams are sent to. */
+  readonly port?: number;
+  /** Only frames with this VLAN's tag; absent: only those without one. */
+  readonly vlan?: number;
   /** Group addresses that the interface has to take. */
   readonly groups: readonly Uint8Array[];
   /** The same as IP groups, where switches are to be told of them. */
@@ -54,6 +61,7 @@ export class PacketSocket {
 
   /**
    * @param index of the interface
+   * @param wanted all of it without a VLAN, or all of it of `vlan`
    * @param heard is given octets of its own
    */
   constructor(
@@ -61,15 +69,19 @@ export class PacketSocket {
     readonly index: number,
     wanted: readonly Wanted[],
     private readonly heard: (frame: Uint8Array) => void,
+    private readonly vlan?: number,
   ) {
     // Protocol 0: nothing arrives before the filter is in its place.
     this.fd = libc.socket(AF_PACKET, SOCK_RAW | SOCK_FLAGS, 0);
     try {
-      attach(libc, this.fd, filterOf(wanted));
+      attach(libc, this.fd, filterOf(wanted, vlan));
       libc.setsockopt(this.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, int(1));
       for (const group of wanted.flatMap(({ groups }) => groups)) {
-        libc.setsockopt(this.fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership(index, group));
+        libc.setsockopt(this.fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership(index, PACKET_MR_MULTICAST, group));
       }
+      // A node's address in a VLAN of its own need not be the interface's.
+      if (vlan !== undefined)
+        libc.setsockopt(this.fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership(index, PACKET_MR_PROMISC, EMPTY));
       libc.bind(this.fd, linkLayer(index));
     } catch (error) {
       libc.close(this.fd);
@@ -116,7 +128,7 @@ export class PacketSocket {
         const frame = this.libc.recv(this.fd, this.buffer);
         if (frame === undefined) break;
         this.counts.received++;
-        this.heard(frame.slice());
+        this.heard(this.vlan === undefined ? frame.slice() : tagged(frame, this.vlan));
       } catch (error) {
         if (!(error instanceof CallFailed) || !ABSENT.has(error.code)) throw error;
         break;
@@ -142,14 +154,24 @@ function linkLayer(index: number): Uint8Array {
 }
 
 /** struct packet_mreq. */
-function membership(index: number, group: Uint8Array): Uint8Array {
+function membership(index: number, type: number, group: Uint8Array): Uint8Array {
   const request = new Uint8Array(16);
   const view = new DataView(request.buffer);
   view.setInt32(0, index, true);
-  view.setUint16(4, PACKET_MR_MULTICAST, true);
+  view.setUint16(4, type, true);
   view.setUint16(6, group.length, true);
   request.set(group, 8);
   return request;
+}
+
+/** The frame with the tag that the kernel has taken off it; its priority is not known any more. */
+function tagged(frame: Uint8Array, vlan: number): Uint8Array {
+  const whole = new Uint8Array(frame.length + TAG_SIZE);
+  whole.set(frame.subarray(0, 12));
+  setU16(whole, 12, TPID);
+  setU16(whole, 14, vlan);
+  whole.set(frame.subarray(12), 16);
+  return whole;
 }
 
 // --- the filter: classic BPF, linux/filter.h ---
@@ -157,6 +179,9 @@ function membership(index: number, group: Uint8Array): Uint8Array {
 const LOAD_WORD = 0x20; // BPF_LD | BPF_W | BPF_ABS
 const LOAD_HALF = 0x28; // BPF_LD | BPF_H | BPF_ABS
 const LOAD_BYTE = 0x30; // BPF_LD | BPF_B | BPF_ABS
+const LOAD_LENGTH = 0xb1; // BPF_LDX | BPF_B | BPF_MSH: the length of IPv4's header into X
+const LOAD_BEHIND = 0x48; // BPF_LD | BPF_H | BPF_IND: at X + k
+const EXCLUSIVE_OR = 0xa4; // BPF_ALU | BPF_XOR | BPF_K
 const JUMP_EQUAL = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const JUMP_ANY = 0x45; // BPF_JMP | BPF_JSET | BPF_K: any of these bits
 const RETURN = 0x06; // BPF_RET | BPF_K
@@ -172,27 +197,39 @@ interface Instruction {
   readonly otherwise?: number;
 }
 
-/** What is wanted passes whole, all else is dropped; so is what another VLAN's interface is for. VLAN 0 is none (IEEE 802.1Q). */
-export function filterOf(wanted: readonly Wanted[]): readonly Instruction[] {
-  const program: Instruction[] = [
+/**
+ * What is wanted passes whole, all else is dropped; so is what another VLAN's interface is for. VLAN 0 is none (IEEE
+ * 802.1Q).
+ */
+export function filterOf(wanted: readonly Wanted[], vlan = 0): readonly Instruction[] {
+  return [
     { code: LOAD_WORD, k: VLAN_TAG },
+    { code: EXCLUSIVE_OR, k: vlan },
     { code: JUMP_ANY, k: VLAN_ID, otherwise: 1 },
     { code: RETURN, k: 0 },
+    ...wanted.flatMap((one) => {
+      const block = [...testsOf(one), { code: RETURN, k: LARGEST }];
+      const last = block.length - 1;
+      return block.map((test, i) => (test.code === JUMP_EQUAL ? { ...test, otherwise: last - i } : test));
+    }),
+    { code: RETURN, k: 0 },
   ];
-  for (const { ethertype, protocol } of wanted) {
-    program.push({ code: LOAD_HALF, k: 12 });
-    if (protocol === undefined) {
-      program.push({ code: JUMP_EQUAL, k: ethertype, otherwise: 1 });
-    } else {
-      program.push({ code: JUMP_EQUAL, k: ethertype, otherwise: 3 });
-      // Protocol of IPv4, next header of IPv6.
-      program.push({ code: LOAD_BYTE, k: ethertype === ETHERTYPE_IPV4 ? 23 : 20 });
-      program.push({ code: JUMP_EQUAL, k: protocol, otherwise: 1 });
-    }
-    program.push({ code: RETURN, k: LARGEST });
-  }
-  program.push({ code: RETURN, k: 0 });
-  return program;
+}
+
+/** All of these have to be so; offsets are those of a frame without a tag. */
+function testsOf({ ethertype, protocol, port }: Wanted): readonly Instruction[] {
+  const tests: Instruction[] = [
+    { code: LOAD_HALF, k: 12 },
+    { code: JUMP_EQUAL, k: ethertype },
+  ];
+  const four = ethertype === ETHERTYPE_IPV4;
+  // Protocol of IPv4, next header of IPv6.
+  if (protocol !== undefined) tests.push({ code: LOAD_BYTE, k: four ? 23 : 20 }, { code: JUMP_EQUAL, k: protocol });
+  if (port === undefined) return tests;
+  // UDP's destination port stands behind its source port: RFC 768.
+  if (four) tests.push({ code: LOAD_LENGTH, k: 14 }, { code: LOAD_BEHIND, k: 16 });
+  else tests.push({ code: LOAD_HALF, k: 56 });
+  return [...tests, { code: JUMP_EQUAL, k: port }];
 }
 
 /** struct sock_fprog with its struct sock_filter[]: the kernel copies it at once, but reads it by its address. */

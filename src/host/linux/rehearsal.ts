@@ -45,10 +45,12 @@ interface Sent {
  * @param wire as the host makes them, but leading nowhere: what is compiled for others would be thrown away, too
  */
 export function rehearse(protocols: readonly AnyProtocol[], config: NodeConfig, wire: (port: Port) => Wire): void {
+  const urgent = urgentOf(protocols, config);
+  if (urgent === undefined) return;
   let wishes = 0;
   let sent: readonly Sent[] = [];
   for (let lives = 0; lives < LIVES && wishes < WISHES; lives++) {
-    const life = live(protocols, config, wire, lives, sent);
+    const life = live(protocols, urgent, wire, lives, sent);
     wishes += life.wishes;
     sent = life.sent;
   }
@@ -138,6 +140,13 @@ export class Understudy {
     this.now = due;
     this.node.step({ kind: "timer" }, due);
   }
+}
+
+/** What bears no delay: all else would only take its time. Undefined where nothing is so. */
+function urgentOf(protocols: readonly AnyProtocol[], config: NodeConfig): NodeConfig | undefined {
+  const keys = protocols.flatMap(({ key, holds }) => (holds?.practice === undefined ? [] : [key]));
+  const urgent = Object.entries(config).filter(([key]) => keys.includes(key));
+  return urgent.length === 0 ? undefined : { ...Object.fromEntries(urgent), node: config.node };
 }
 
 /** As little as goes the same ways. */

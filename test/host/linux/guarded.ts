@@ -56,7 +56,8 @@ export class Peer {
   readonly heard: { readonly frame: Uint8Array; readonly at: number }[] = [];
   private readonly socket: PacketSocket;
 
-  constructor(ns: string, name: string, wanted: readonly Wanted[]) {
+  /** @param vlan of which they are wanted; absent: those without a tag */
+  constructor(ns: string, name: string, wanted: readonly Wanted[], vlan?: number) {
     const opened = openLibc();
     if (!opened.ok) throw new Error(opened.message);
     const { libc } = opened;
@@ -65,9 +66,8 @@ export class Peer {
     const there = openSync(`/run/netns/${ns}`, "r");
     libc.setns(there, CLONE_NEWNET);
     try {
-      this.socket = new PacketSocket(libc, index, wanted, (frame) => {
-        this.heard.push({ frame, at: performance.now() });
-      });
+      const heard = (frame: Uint8Array) => this.heard.push({ frame, at: performance.now() });
+      this.socket = new PacketSocket(libc, index, wanted, heard, vlan);
     } finally {
       libc.setns(here, CLONE_NEWNET);
       closeSync(here);

@@ -7,12 +7,18 @@ import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { type Json, Link } from "../../../cli/control.ts";
 import type { RouterStatus } from "../../../protocols/vrrp/status.ts";
+import type { StatusRow } from "../../../src/node/protocol.ts";
 import { end, onLeaving, until } from "./namespaces.ts";
 
 const HOTPAIR = fileURLToPath(new URL("hotpair.mjs", import.meta.url));
 
 /** Name of its node. */
 export const NODE = "dut";
+
+export interface NodeFile {
+  readonly node: string;
+  readonly [key: string]: unknown;
+}
 
 export type Line = Json & { readonly type: string };
 
@@ -30,11 +36,11 @@ export class Daemon {
 
   private constructor(
     namespace: string,
-    config: Json,
+    node: NodeFile,
     private readonly json: boolean,
   ) {
     const file = this.path("node.yaml");
-    writeFileSync(file, stringify({ node: NODE, ...config }));
+    writeFileSync(file, stringify(node));
     const words = ["run", file, "--wait", "--socket", this.path("socket"), ...(json ? ["--json"] : [])];
     this.child = spawn("ip", ["netns", "exec", namespace, process.execPath, HOTPAIR, ...words], {
       detached: true,
@@ -64,8 +70,13 @@ export class Daemon {
   }
 
   /** The same with any keys in its file. */
-  static async run(namespace: string, config: Json, json = true): Promise<Daemon> {
-    const daemon = new Daemon(namespace, config, json);
+  static run(namespace: string, config: Json, json = true): Promise<Daemon> {
+    return Daemon.be({ node: NODE, ...config }, namespace, json);
+  }
+
+  /** The same for a whole file. */
+  static async be(node: NodeFile, namespace: string, json = true): Promise<Daemon> {
+    const daemon = new Daemon(namespace, node, json);
     let tried = false;
     await until("the daemon can be asked", () => {
       if (!tried) {
@@ -104,6 +115,11 @@ export class Daemon {
     return link.ask(verb, fields);
   }
 
+  /** Everything that it says of its machines. */
+  async rows(): Promise<readonly StatusRow[]> {
+    return (await this.ask()).rows;
+  }
+
   /** By name. */
   async routers(): Promise<Readonly<Record<string, RouterStatus>>> {
     const { rows } = await this.ask();
@@ -115,15 +131,28 @@ export class Daemon {
   }
 
   /** Waits until it is so of the routers. */
-  async is(what: string, so: (routers: Readonly<Record<string, RouterStatus>>) => boolean): Promise<void> {
+  is(what: string, so: (routers: Readonly<Record<string, RouterStatus>>) => boolean): Promise<void> {
+    return this.comes(
+      what,
+      () => this.routers(),
+      (routers) => so(routers) && this.logged(routers),
+    );
+  }
+
+  /** Waits until it is so of what `status` shows. */
+  shows(what: string, so: (rows: readonly StatusRow[]) => boolean): Promise<void> {
+    return this.comes(what, () => this.rows(), so);
+  }
+
+  private async comes<T>(what: string, ask: () => Promise<T>, so: (answer: T) => boolean): Promise<void> {
     let found = false;
     let asking = false;
     await until(what, () => {
       if (!asking) {
         asking = true;
-        this.routers().then(
-          (routers) => {
-            found = so(routers) && this.logged(routers);
+        ask().then(
+          (answer) => {
+            found = so(answer);
             asking = false;
           },
           () => {
