@@ -129,6 +129,26 @@ describe.skipIf(missing !== undefined)(`a bundle with Open vSwitch${skipped}`, (
       }
     }));
 
+  test("goes on over the other link, too, when the kernel has not told yet that this one is cut", () =>
+    Trunk.run({ bond: {}, cards: true }, async (trunk) => {
+      await trunk.carry();
+      // Nothing comes back from there, or the bridge would learn from it.
+      const stream = trunk.keep(new Stream(trunk.hostPoint, trunk.farPoint));
+      await stream.arrives();
+      for (const links of [["2"], LINKS] as const) {
+        await shIn(trunk.far, "ip", "link", "set", "v1", links.length === 1 ? "down" : "up");
+        await trunk.carry(links);
+      }
+      const since = now();
+      await shIn(trunk.far, "ip", "link", "set", "v2", "down");
+      await trunk.carry(["1"]);
+      await stream.arrives();
+      await stream.stop();
+      const { lost, ...rest } = stream.count(since);
+      expect(lost).toBeLessThanOrEqual(CUT);
+      expect(rest).toMatchObject({ duplicated: 0, returned: 0 });
+    }));
+
   test("leaves a link whose partner has fallen silent under carrier within 3.2 s, and takes it back", () =>
     Trunk.run({ bond: {} }, async (trunk) => {
       await trunk.carry();

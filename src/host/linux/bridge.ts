@@ -6,10 +6,12 @@ import { macBytes } from "../../core/addr.ts";
 import type { Change } from "../../core/machine.ts";
 import type { BridgeApartWish, BridgePortWish, BridgeStationWish } from "../../node/host.ts";
 import type { BridgeRules } from "./bridge-rules.ts";
+import { CarrierWatch } from "./carrier.ts";
 import type { Datapath, Undoing } from "./datapath.ts";
 import type { Undo } from "./holdings.ts";
 import type { LinuxHost } from "./host.ts";
 import type { Request, StationNews } from "./netlink.ts";
+import { type PortFlags, readPortFlags } from "./port-flags.ts";
 import { orderOf, Refused } from "./rtnl.ts";
 import type { Complain } from "./upkeep.ts";
 
@@ -25,6 +27,8 @@ interface Held {
   master: number;
   /** What the kernel was last told of it there. */
   told: Pick<BridgePortWish, "floods" | "learns"> | undefined;
+  /** How somebody else's bridge had it; undefined where it is as found. */
+  found: PortFlags | undefined;
   /** That it is not in the bridge was said. */
   doubted: boolean;
 }
@@ -43,12 +47,18 @@ export class KernelBridge implements Datapath {
   private hears = false;
   /** Index of the one that was left for another, and is gone; 0 for none. */
   private left = 0;
+  private readonly carrier: CarrierWatch;
 
   constructor(
     private readonly host: LinuxHost,
     private readonly complain: Complain,
     private readonly rules: BridgeRules,
-  ) {}
+  ) {
+    this.carrier = new CarrierWatch(
+      () => this.ports(),
+      (port) => host.loseCarrier(port),
+    );
+  }
 
   apply(key: string, change: Change): void {
     switch (change.type) {
@@ -83,6 +93,7 @@ export class KernelBridge implements Datapath {
 
   prepare(key: string, change: Change): void {
     const known = this.held.get(key);
+    this.carrier.start();
     // What its machine has wished for since stays so.
     this.settle(known ?? this.heldFor(key, change));
   }
@@ -93,6 +104,7 @@ export class KernelBridge implements Datapath {
     const held = this.held.get(key);
     if (held === undefined) return;
     this.held.delete(key);
+    this.leave(held);
     if (this.made?.theirs === false && held.master === this.made.index)
       this.carryOut(held.wish.port, [{ kind: "set-master", index: held.index, master: 0 }]);
   }
@@ -105,10 +117,13 @@ export class KernelBridge implements Datapath {
     const held = this.held.get(key);
     if (held === undefined || this.made === undefined) return undefined;
     const { name, index, theirs } = this.made;
+    const { found, wish } = held;
+    const port: Undo[] =
+      found === undefined ? [] : [{ kind: "bridge-port", index: held.index, name: wish.port, flags: found }];
     // While its partner may still send, only the rules keep what comes by one link from leaving by another.
-    const rules = held.wish.bundle === undefined ? [] : [this.rules.table.undo];
-    const steps: Undo[] = [...(theirs ? [] : [{ kind: "link", index, name } as const]), ...rules];
-    return { port: held.wish.port, first: [], steps };
+    const rules = wish.bundle === undefined ? [] : [this.rules.table.undo];
+    const steps: Undo[] = [...(theirs ? port : [{ kind: "link", index, name } as const]), ...rules];
+    return { port: wish.port, first: [], steps };
   }
 
   holds(): boolean {
@@ -139,8 +154,22 @@ export class KernelBridge implements Datapath {
   retire(): void {}
 
   close(): void {
+    this.carrier.close();
+    for (const held of this.held.values()) this.leave(held);
     if (this.made?.theirs === false) this.carryOut(this.made.name, [{ kind: "delete-link", index: this.made.index }]);
     this.made = undefined;
+  }
+
+  /** A port of somebody else's bridge is set as it was. */
+  private leave(held: Held): void {
+    const { found, index } = held;
+    held.found = undefined;
+    if (found === undefined || held.master !== this.made?.index) return;
+    this.carryOut(held.wish.port, [{ kind: "port-flags", index, flags: found }]);
+  }
+
+  private ports(): readonly string[] {
+    return [...this.held.values()].map(({ wish }) => wish.port);
   }
 
   private heldFor(key: string, change: Change): Held {
@@ -150,7 +179,7 @@ export class KernelBridge implements Datapath {
       known.wish = wish;
       return known;
     }
-    const held: Held = { wish, index: 0, master: 0, told: undefined, doubted: false };
+    const held: Held = { wish, index: 0, master: 0, told: undefined, found: undefined, doubted: false };
     this.held.set(key, held);
     return held;
   }
@@ -164,7 +193,11 @@ export class KernelBridge implements Datapath {
       held.index = 0;
       return;
     }
-    if (held.index !== there.index || held.master !== there.master) held.told = undefined;
+    if (held.index !== there.index || held.master !== there.master) {
+      held.told = undefined;
+      // Where it is now nothing was changed yet.
+      held.found = undefined;
+    }
     held.index = there.index;
     held.master = there.master;
     if (there.master !== bridge.index && !this.join(held, there.master, bridge)) return;
@@ -174,12 +207,15 @@ export class KernelBridge implements Datapath {
     // What was heard there is to be looked for elsewhere.
     const flush = !distributes && told?.floods !== false;
     held.told = { floods, learns };
+    if (bridge.theirs) held.found ??= readPortFlags(wish.port);
     this.carryOut(wish.port, [{ kind: "bridge-port", index: held.index, floods, learns, flush }]);
   }
 
   private join(held: Held, master: number, bridge: Made): boolean {
     const { port } = held.wish;
     if (!bridge.theirs && (master === 0 || master === this.left)) {
+      // Somebody who moves it to another bridge takes it out of this one first: what is said of that comes yet.
+      if (master === 0 && this.masterNow(held.index) !== 0) return false;
       held.master = bridge.index;
       return this.carryOut(port, [{ kind: "set-master", index: held.index, master: bridge.index }]);
     }
@@ -190,6 +226,13 @@ export class KernelBridge implements Datapath {
     }
     held.doubted = true;
     return false;
+  }
+
+  /** As the kernel has it now, whatever its news were so far. */
+  private masterNow(index: number): number | undefined {
+    for (const news of this.host.rtnl.dump("links"))
+      if (news.kind === "link" && news.index === index) return news.master;
+    return undefined;
   }
 
   private bridge(name: string): Made | undefined {

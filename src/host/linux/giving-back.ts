@@ -8,6 +8,8 @@ import { readSysctl, writeSysctl } from "./sysctl.ts";
 
 /** What was to be removed is not there: ENOENT, ENXIO, ENODEV, EADDRNOTAVAIL. */
 const GONE = new Set([2, 6, 19, 99]);
+/** EOPNOTSUPP: what was a port of a bridge is none any more. */
+const NO_PORT = 95;
 /** Group of the devices that are removed together: nobody else's, because no other process has our number. */
 const GROUP = 0x68000000 + process.pid;
 
@@ -65,7 +67,10 @@ export class GivingBack {
       this.links.push({ link: step, along });
     }
     for (const address of addresses) this.take(address);
-    for (const step of due) if (step.kind === "sysctl") this.restore(step.path, step.value);
+    for (const step of due) {
+      if (step.kind === "sysctl") this.restore(step.path, step.value);
+      else if (step.kind === "bridge-port") this.resetPort(step);
+    }
     for (const step of due) if (step.kind === "firewall") this.rules.push(step.text);
     if (this.links.length + this.rules.length > 0) this.working ??= this.work();
   }
@@ -122,11 +127,16 @@ export class GivingBack {
     this.remove({ ...address, kind: "delete-address" }, nameOf(address));
   }
 
+  private resetPort({ index, name, flags }: Extract<Undo, { kind: "bridge-port" }>): void {
+    if (this.rtnl.indexOf(name) !== index) return;
+    this.remove({ kind: "port-flags", index, flags }, `how port ${name} is set`);
+  }
+
   private remove(request: Request, what: string): void {
     try {
       this.rtnl.carryOut(orderOf([request]));
     } catch (error) {
-      if (error instanceof Refused && GONE.has(error.errno)) return;
+      if (error instanceof Refused && (GONE.has(error.errno) || error.errno === NO_PORT)) return;
       this.trouble(`${what} stays behind: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
@@ -146,6 +156,8 @@ function nameOf(step: Undo): string {
       return `address ${toHex(step.address)}/${step.length} of interface ${step.index}`;
     case "link":
       return `device ${step.name} (${step.index})`;
+    case "bridge-port":
+      return `port ${step.name} (${step.index}) ${step.flags}`;
     case "sysctl":
       return `setting ${step.path} ${step.value}`;
     case "firewall":

@@ -8,6 +8,7 @@ import { drop, ok, type Result } from "../../core/result.ts";
 import { type Duration, us } from "../../core/time.ts";
 import type { Condition } from "../../node/protocol.ts";
 import type { Wanted } from "./packet.ts";
+import { ALL_FLAGS, type PortFlags } from "./port-flags.ts";
 import type { Saved, SysctlPath } from "./sysctl.ts";
 
 export interface Holding {
@@ -44,6 +45,8 @@ export type Undo =
   | { readonly kind: "address"; readonly index: number; readonly address: Uint8Array; readonly length: number }
   /** Only while the interface of this index still has this name: an index may have come to belong to another. */
   | { readonly kind: "link"; readonly index: number; readonly name: string }
+  /** A port of somebody's bridge is set as it was: likewise. */
+  | { readonly kind: "bridge-port"; readonly index: number; readonly name: string; readonly flags: PortFlags }
   | { readonly kind: "sysctl"; readonly path: SysctlPath; readonly value: string }
   /** For the standard input of `nft -f -`. */
   | { readonly kind: "firewall"; readonly text: string };
@@ -235,6 +238,13 @@ function undoStep(value: unknown): Undo | undefined {
       const index = integer(value["index"], 1, 0x7fffffff);
       const name = string(value["name"], LIMITS.name);
       return index === undefined || name === undefined ? undefined : { kind: "link", index, name };
+    }
+    case "bridge-port": {
+      const index = integer(value["index"], 1, 0x7fffffff);
+      const name = string(value["name"], LIMITS.name);
+      const flags = integer(value["flags"], 0, ALL_FLAGS);
+      if (index === undefined || name === undefined || flags === undefined) return undefined;
+      return { kind: "bridge-port", index, name, flags };
     }
     case "sysctl": {
       const path = string(value["path"], LIMITS.path);

@@ -380,7 +380,16 @@ export class LinuxHost implements Host {
       this.interfaces.learn(this.rtnl.dump("addresses"));
       changed = new Set([...changed, ...this.interfaces.names()]);
     }
-    const names = [...changed];
+    this.follow([...changed]);
+  }
+
+  /** An interface has no carrier, which the kernel will tell later. */
+  loseCarrier(name: string): void {
+    if (!this.closed && this.interfaces.loseCarrier(name)) this.follow([name]);
+  }
+
+  /** Interfaces are other than before: brings everything in line with that. */
+  private follow(names: readonly string[]): void {
     const other = new Set(this.datapaths.flatMap((datapath) => names.flatMap((name) => datapath.lose(name))));
     for (const name of names) this.refresh(name);
     for (const datapath of this.datapaths) {

@@ -71,6 +71,14 @@ export class Interfaces {
     return [...this.byIndex.values()].map(({ name }) => name);
   }
 
+  /** An interface has no carrier any more, which the kernel has not told yet. @returns whether that is news here */
+  loseCarrier(name: string): boolean {
+    const known = this.named(name);
+    if (known === undefined || !known.up) return false;
+    known.up = false;
+    return true;
+  }
+
   private link(news: LinkNews, changed: Set<string>): void {
     const known = this.byIndex.get(news.index);
     if (news.gone) {

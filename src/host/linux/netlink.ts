@@ -4,6 +4,7 @@
  */
 import { LITTLE } from "./libc.ts";
 import { Message } from "./netlink-message.ts";
+import { bitsOf, type PortFlags } from "./port-flags.ts";
 
 // linux/rtnetlink.h
 const RTM = {
@@ -88,6 +89,8 @@ export type Request =
       readonly learns: boolean;
       readonly flush: boolean;
     }
+  /** All at once, as they were found. */
+  | { readonly kind: "port-flags"; readonly index: number; readonly flags: PortFlags }
   | { readonly kind: "delete-link"; readonly index: number }
   /** Makes an interface one of a group, which has no meaning but that it can be deleted at once; 0: of none. */
   | { readonly kind: "group-link"; readonly index: number; readonly group: number }
@@ -203,6 +206,8 @@ export function encodeRequest(request: Request, sequence: number): Uint8Array {
         .finish();
     case "bridge-port":
       return bridgePort(request, sequence);
+    case "port-flags":
+      return portFlags(request, sequence);
     case "delete-link":
       return linkHeader(header(RTM.delLink, FLAG.ack, sequence), request.index).finish();
     case "group-link":
@@ -287,6 +292,22 @@ function station(request: Extract<Request, { kind: "add-station" | "delete-stati
     .u8(0)
     .attribute(NDA_LLADDR, request.mac)
     .finish();
+}
+
+/** IFLA_BRPORT in the order of PortFlags. */
+const PORT_FLAGS = [
+  IFLA_BRPORT.learning,
+  IFLA_BRPORT.unicastFlood,
+  IFLA_BRPORT.multicastFlood,
+  IFLA_BRPORT.broadcastFlood,
+] as const;
+
+function portFlags({ index, flags }: Extract<Request, { kind: "port-flags" }>, sequence: number): Uint8Array {
+  const message = header(RTM.setLink, FLAG.ack, sequence).u8(AF.bridge).u8(0).u16(0).u32(index).u32(0).u32(0);
+  const info = message.open(IFLA_PROTINFO | NESTED);
+  const bits = bitsOf(flags);
+  for (const [i, flag] of PORT_FLAGS.entries()) message.attribute(flag, Uint8Array.of(bits[i] === true ? 1 : 0));
+  return message.close(info).finish();
 }
 
 function localRoute({ index, address: octets }: Extract<Request, { kind: "add-local-route" }>, sequence: number) {

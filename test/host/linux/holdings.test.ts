@@ -23,6 +23,12 @@ const undo: fc.Arbitrary<Undo> = fc.oneof(
     .map(([at, address, length]) => ({ kind: "address", index: at, address, length }) as const),
   fc.record({ kind: fc.constant("link" as const), index, name: fc.string({ minLength: 1, maxLength: 15 }) }),
   fc.record({
+    kind: fc.constant("bridge-port" as const),
+    index,
+    name: fc.string({ minLength: 1, maxLength: 15 }),
+    flags: fc.nat({ max: 15 }),
+  }),
+  fc.record({
     kind: fc.constant("sysctl" as const),
     path: fc.constantFrom("ipv4/conf/eth0.7/arp_ignore", "ipv6/conf/..eth/accept_dad"),
     value: fc.string({ minLength: 1, maxLength: 64 }),
