@@ -26,6 +26,7 @@ export interface Bridge {
 }
 export interface Bundle {
   readonly name: string;
+  readonly members?: readonly { readonly port: string }[];
   readonly key?: number;
   readonly active?: boolean;
   readonly individual?: boolean;

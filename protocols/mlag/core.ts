@@ -239,8 +239,8 @@ export function keepaliveLost(state: MlagState, reason: MlagReason, now: Instant
     note(state, "keepalive-link", "link", now);
     const from = reason === "keepalive-link-down" ? "keepalive-link" : undefined;
     say(state, { type: "mlag.keepalive", up: false, reason }, now, from);
-    // Of a peer that has said goodbye nothing is to be heard.
-    if (state.session && state.goodbye === undefined) alarmDegraded(state, true, now);
+    // Of a peer that has said goodbye nothing is to be heard; who leaves itself does not listen any more.
+    if (state.session && state.goodbye === undefined && state.leaving === undefined) alarmDegraded(state, true, now);
   }
   settle(state, now);
 }

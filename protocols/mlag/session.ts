@@ -10,6 +10,7 @@ import { solicitedNode } from "../nd/codec.ts";
 import type { TcpSessionConfig } from "../tcp/events.ts";
 import { KEEPALIVE_PORT } from "./codec.ts";
 import type { MlagConfig } from "./config.ts";
+import { bundlesOf } from "./consistency.ts";
 import { SESSION, systemMac } from "./machine.ts";
 
 /**
@@ -43,16 +44,13 @@ export function iccpSessions(config: MlagConfig, env: Env): readonly IccpConfig[
   return [{ name: SESSION, domain, ...addresses(config), ...own }];
 }
 
-/** What of a node's file says which links a bundle has. */
-type Bundles = readonly { readonly name: string; readonly members: readonly { readonly port: string }[] }[];
-
 /** What both paths take off real interfaces: address resolution, the session's segments, the keepalive's datagrams. */
 export function listens(config: MlagConfig, node: NodeConfig): readonly Listening[] {
   const { keepalive, peerLink } = config;
   const { address } = keepalive.address;
   const { local } = addresses(config);
-  const bundle = ((node["lacp"] ?? []) as Bundles).find(({ name }) => name === peerLink);
-  const links = bundle === undefined ? [peerLink] : bundle.members.map(({ port }) => port);
+  const bundle = bundlesOf(node).find(({ name }) => name === peerLink);
+  const links = bundle === undefined ? [peerLink] : (bundle.members ?? []).map(({ port }) => port);
   const session = [resolutionOf(local), { ...packetsOf(local, PROTOCOL.tcp), groups: [] }];
   const path = [
     resolutionOf(address),
@@ -77,15 +75,15 @@ function resolutionOf(address: Ip): Listening {
 export function withInterfaces(config: MlagConfig, node: NodeConfig): NodeConfig {
   const { keepalive, peerLink } = config;
   const channel: Prefix = config.session?.address ?? { address: addresses(config).local, length: 64 };
-  const interfaceOf = (address: Prefix, own: "alone" | "shared"): InterfaceConfig => ({
+  const interfaceOf = (address: Prefix, own: "alone" | "shared") => ({
     addresses: [address],
     gateway: [],
     routes: [],
     forwarding: false,
     own,
   });
-  const written = (node["interfaces"] ?? {}) as InterfacesConfig;
-  const interfaces: InterfacesConfig = {
+  const written = (node["interfaces"] ?? {}) as Readonly<Record<string, object>>;
+  const interfaces = {
     ...written,
     [channelPort(peerLink)]: interfaceOf(channel, "alone"),
     [keepalive.port]: interfaceOf(keepalive.address, "shared"),

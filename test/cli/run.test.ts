@@ -49,14 +49,16 @@ test("two scripts of one name that are not the same are refused", () => {
   expect({ status, said }, stderr).toEqual({ status: 2, said: true });
 });
 
-test("a node with what is for labs only is refused with every such key", () => {
+test.each(["cap", "raw-socket"])("an M-LAG pair is refused with --io %s", (io) => {
   const file = join(folder, "switch.yaml");
-  writeFileSync(file, "node: sw1\nlacp: [{ name: agg1, members: [p1] }]\n");
-  const { status, stderr } = hotpair(["run", file]);
-  expect({ status, said: stderr.includes("found lacp, which hotpair does in labs only so far") }).toEqual({
-    status: 2,
-    said: true,
-  });
+  const keepalive = "{ port: ka, address: 10.99.0.1/30, peer: 10.99.0.2 }";
+  writeFileSync(
+    file,
+    `node: sw1\nbridge: { ports: [peer] }\nmlag: { domain: 10, peer-link: peer, keepalive: ${keepalive} }\n`,
+  );
+  const { status, stderr } = hotpair(["run", "--io", io, file]);
+  expect(stderr).toBe(`${file}: mlag: found it, allowed with --io ${io}: no M-LAG; --io koffi has it\n`);
+  expect(status).toBe(2);
 });
 
 test("raw-socket is refused what it cannot carry: IPv6, and virtual MACs", () => {

@@ -59,9 +59,10 @@ export class BridgeRules implements Part {
     this.channels = channelsOf(this.options.listens(config));
     const wrong = await this.settle();
     if (wrong === undefined) return undefined;
+    const who = this.links.length > 0 ? "a bridge" : "a VLAN that is the node's alone";
     this.links = before;
     this.channels = channels;
-    return `a bridge, or a VLAN that is the node's alone, needs nftables: ${wrong}`;
+    return `${who} needs nftables: ${wrong}`;
   }
 
   configure(config: NodeConfig): void {

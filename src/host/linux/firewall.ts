@@ -72,8 +72,9 @@ export class Firewall implements Part, Shield {
     this.coming = new Set([...[...wishes(config)].flatMap(elementsOf), ...[...listens(config)].flatMap(datagramsOf)]);
     const wrong = await this.table.settle();
     if (wrong === undefined) return undefined;
+    const who = [...this.coming].some(isDatagrams) ? "UDP that is the node's alone" : "a router with accept: false";
     this.coming = new Set();
-    return `a router with accept: false, or UDP that is the node's alone, needs nftables: ${wrong}`;
+    return `${who} needs nftables: ${wrong}`;
   }
 
   /** The configuration that was secured has been taken on. */

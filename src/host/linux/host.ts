@@ -381,6 +381,8 @@ export class LinuxHost implements Host {
       changed = new Set([...changed, ...this.interfaces.names()]);
     }
     this.follow([...changed]);
+    // Last: what a link has taken along is known by then.
+    for (const one of news) if (one.kind === "station") this.tellStation(one);
   }
 
   /** An interface has no carrier, which the kernel will tell later. */
@@ -396,8 +398,6 @@ export class LinuxHost implements Host {
       for (const name of names) for (const key of datapath.review(name)) other.add(key);
     }
     for (const key of other) this.keeping.refreshSoon(key);
-    // Last: what a link has taken along is known by then.
-    for (const one of news) if (one.kind === "station") this.tellStation(one);
   }
 
   /** What is fixed nobody has heard. */

@@ -68,7 +68,10 @@ export class Pair {
     const { a, b } = this.namespaces;
     ipBatch(
       a,
-      CABLES.map((name) => `link add ${name} type veth peer name ${name} netns ${b}`),
+      // Of a cable whose ends have one index the kernel tells a loss of carrier up to a second late (linkwatch).
+      CABLES.map(
+        (name, i) => `link add ${name} index ${10 + i} type veth peer name ${name} index ${20 + i} netns ${b}`,
+      ),
     );
     for (const side of SIDES) {
       const kernel = this.options.kernel === true ? [`address add ${this.address(side)} dev ka nodad`] : [];
