@@ -152,8 +152,8 @@ function join(turn: Turn, bundle: Bundle, env: Env, given: ReadonlyMap<string, L
     const before = given.get(name);
     if (before !== undefined) {
       // Its node says no more what it has said already.
-      const { up, speed, half, mac } = before;
-      Object.assign(port, { up, speed, half, mac });
+      const { up, speed, duplex, mac } = before;
+      Object.assign(port, { up, speed, duplex, mac });
       setAdministrative(port);
     }
     turn.ports.push(port);

@@ -108,7 +108,7 @@ function step(state: LacpState, input: Input<LacpCommand, Heard>, now: Instant) 
       if (port === undefined || port.up === input.up) break;
       port.up = input.up;
       port.speed = input.speed ?? 0;
-      port.half = input.duplex === "half";
+      port.duplex = input.duplex;
       setAdministrative(port);
       // Who is there when it comes back has heard none of these: the limit is on what one partner has to take.
       port.sent.length = 0;

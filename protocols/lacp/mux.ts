@@ -16,12 +16,24 @@
  * or has fallen silent: nobody is waited for.
  * DEPARTS: wait-to-restore (802.1AX-2020: ATTACHED_WTR) is spent in `waiting`, with Sync = 0.
  * DEPARTS: under independent control a port that is put to STANDBY says Sync = 0 and stops distributing at once, but
- * collects until its partner has stopped distributing, at most DRAIN_TIME: a planned change loses no frame.
+ * collects until its partner has stopped distributing, at most DRAIN_TIME from when it was told, which the limit of LACPDUs
+ * may put off: a planned change loses no frame.
  */
-import { after, type Instant, NEVER } from "../../src/core/time.ts";
+import { after, type Instant, instant, NEVER } from "../../src/core/time.ts";
 import { STATE } from "./codec.ts";
 import type { MuxState } from "./events.ts";
-import { type Bundle, DRAIN_TIME, has, type LacpPort, lower, needToTransmit, raise, type Turn } from "./state.ts";
+import {
+  type Bundle,
+  DRAIN_TIME,
+  has,
+  isHalfDuplex,
+  type LacpPort,
+  lower,
+  needToTransmit,
+  raise,
+  type Turn,
+} from "./state.ts";
+import { transmitDeadline } from "./transmit.ts";
 
 /** Steps of one port within one input; the longest way down and up again is shorter. */
 const MAX_STEPS = 16;
@@ -93,9 +105,9 @@ function partnerCollects(port: LacpPort): boolean {
 function drains(turn: Turn, port: LacpPort): boolean {
   if (port.drainUntil === NEVER) {
     if (!partnerInSync(port) || port.fallback) return false;
-    port.drainUntil = after(turn.now, DRAIN_TIME);
     lower(port, STATE.synchronization);
     needToTransmit(turn, port, true);
+    port.drainUntil = after(instant(Math.max(turn.now, transmitDeadline(port))), DRAIN_TIME);
   }
   return port.drainUntil > turn.now && has(port.partner.state, STATE.distributing) && port.receive === "current";
 }
@@ -160,7 +172,7 @@ function settled(turn: Turn, port: LacpPort): boolean {
   // Nobody waits for one that has fallen silent under carrier.
   if (port.silent) return true;
   if (port.selected === "selected") return port.mux !== "detached" && port.receive === "current";
-  if (port.half) return true;
+  if (isHalfDuplex(port)) return true;
   if (port.obstacle === "other-speed") return port.receive === "current";
   // One that hears another system than the bundle's is not coming either.
   if (port.receive === "current" || port.receive === "defaulted") return true;

@@ -13,12 +13,22 @@
 import { after, NEVER } from "../../src/core/time.ts";
 import { type LacpInfo, STATE } from "./codec.ts";
 import type { PortReason } from "./events.ts";
-import { actorOf, type Bundle, has, type LacpPort, lacpEnabled, type Selected, say, type Turn } from "./state.ts";
+import {
+  actorOf,
+  type Bundle,
+  has,
+  isHalfDuplex,
+  type LacpPort,
+  lacpEnabled,
+  type Selected,
+  say,
+  type Turn,
+} from "./state.ts";
 
 /** Decides about all ports of the bundle. Its result depends on the state alone, not on the order of events. */
 export function select(turn: Turn, bundle: Bundle): void {
   const known = bundle.members.filter(hasPartner);
-  const candidates = known.filter((port) => !isLoopback(port) && !port.half);
+  const candidates = known.filter((port) => !isLoopback(port) && !isHalfDuplex(port));
   reviewFallback(turn, bundle, known.length > 0);
   const chosen = choose(bundle, candidates);
   tellPartner(turn, bundle, chosen[0]?.partner);
@@ -158,7 +168,7 @@ function setSelected(port: LacpPort, selected: Selected, obstacle: PortReason | 
 function outReason(port: LacpPort, candidates: readonly LacpPort[], chosen: LacpPort | undefined): PortReason {
   if (!lacpEnabled(port)) return "stopped";
   if (!port.up) return "link-down";
-  if (port.half) return "half-duplex";
+  if (isHalfDuplex(port)) return "half-duplex";
   if (offersFallback(port)) return withheld(port.bundle) ?? "no-partner";
   if (candidates.includes(port)) {
     return chosen !== undefined && lagOf(chosen) === lagOf(port) ? "other-speed" : "other-partner";
@@ -184,8 +194,8 @@ function reviewFallback(turn: Turn, bundle: Bundle, partner: boolean): void {
 }
 
 /** Whether the port could carry frames without a partner now. */
-export function offersFallback({ bundle, up, half, receive }: LacpPort): boolean {
-  return bundle.fallback && up && !half && receive === "defaulted";
+export function offersFallback(port: LacpPort): boolean {
+  return port.bundle.fallback && port.up && !isHalfDuplex(port) && port.receive === "defaulted";
 }
 
 /** The ports that carry frames without a partner. */

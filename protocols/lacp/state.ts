@@ -1,7 +1,7 @@
 /** The state of all bundles of one node: plain records, written by the machine only. */
 import type { Mac } from "../../src/core/addr.ts";
 import type { Frame } from "../../src/core/frame.ts";
-import type { Env, Output, Port } from "../../src/core/machine.ts";
+import type { Duplex, Env, Output, Port } from "../../src/core/machine.ts";
 import { type Duration, type Instant, instant, ms, NEVER, sec } from "../../src/core/time.ts";
 import { type LacpInfo, STATE } from "./codec.ts";
 import type { BundleConfig, LacpConfig } from "./config.ts";
@@ -48,8 +48,8 @@ export interface LacpPort {
   up: boolean;
   /** Bits per second; 0 where nobody knows. */
   speed: number;
-  /** Not both ends may send at once: IEEE 802.1AX (clause 1) is about full-duplex links only. */
-  half: boolean;
+  /** Undefined where nobody knows. */
+  duplex: Duplex | undefined;
   /** A reload has taken it out of its bundle. */
   removed: boolean;
 
@@ -254,6 +254,11 @@ export function collects(port: LacpPort): boolean {
   return has(port.state, STATE.collecting);
 }
 
+/** IEEE 802.1AX, clause 1: it is about full-duplex links only. Of virtual ones mostly nobody knows. */
+export function isHalfDuplex({ duplex }: LacpPort): boolean {
+  return duplex === "half";
+}
+
 export function distributes(port: LacpPort): boolean {
   return has(port.state, STATE.distributing);
 }
@@ -328,7 +333,7 @@ export function createPort(bundle: Bundle, env: Env, name: string, priority: num
     priority,
     up: false,
     speed: 0,
-    half: false,
+    duplex: undefined,
     removed: false,
     receive: "initialize",
     portMoved: false,
@@ -369,5 +374,5 @@ export function setAdministrative(port: LacpPort): void {
   lower(port, STATE.activity | STATE.shortTimeout | STATE.aggregation);
   if (config.active) raise(port, STATE.activity);
   if (fast) raise(port, STATE.shortTimeout);
-  if (!config.individual && !port.half) raise(port, STATE.aggregation);
+  if (!config.individual && !isHalfDuplex(port)) raise(port, STATE.aggregation);
 }

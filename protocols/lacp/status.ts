@@ -1,6 +1,7 @@
 /** What an operator sees of running bundles: one row each, and the row in words. */
 import type { Mac } from "../../src/core/addr.ts";
-import { formatDuration, type Instant, NEVER, sec, since, toSeconds } from "../../src/core/time.ts";
+import type { Duplex } from "../../src/core/machine.ts";
+import { formatDuration, type Instant, NEVER, sec, since, toSeconds, us } from "../../src/core/time.ts";
 import type { Status, StatusRow } from "../../src/node/protocol.ts";
 import { ago } from "../../src/node/spans.ts";
 import { STATE } from "./codec.ts";
@@ -11,7 +12,9 @@ import {
   actorOf,
   type Bundle,
   collects,
+  DRAIN_TIME,
   distributes,
+  FAST_PERIODIC,
   has,
   type LacpPort,
   type LacpState,
@@ -57,6 +60,7 @@ export interface PortStatus {
   readonly up: boolean;
   /** Bits per second; absent where nobody knows. */
   readonly speed?: number;
+  readonly duplex?: Duplex;
   readonly receive: ReceiveState;
   readonly mux: MuxState;
   readonly selected: Selected;
@@ -107,11 +111,13 @@ function spelled(state: number): readonly StateWord[] {
 
 export const status: Status = {
   rows: (state: LacpState, now) => state.bundles.map((bundle) => rowOf(bundle, now)),
-  // A link that is drained collects until its partner has stopped sending, or is given up.
+  // A link that is drained collects until its partner has stopped sending, or for a while after it was told: within a second.
   holds: ({ bundles }: LacpState) =>
     bundles
-      .filter(({ members }) => members.some((port) => collects(port) || distributes(port)))
-      .map(({ config }) => ({ name: config.name, within: sec(1) })),
+      .filter(({ members, draining }) =>
+        members.some((port) => collects(port) || distributes(port) || (draining && port.ntt)),
+      )
+      .map(({ config }) => ({ name: config.name, within: us(FAST_PERIODIC + DRAIN_TIME) })),
   columns: ["BUNDLE", "STATE", "WHY", "SINCE", "LINKS", "SYSTEM", "KEY", "RATE", "PARTNER"],
   cells: (row) => cells(row as BundleStatus),
   details: (row) => details(row as BundleStatus),
@@ -151,7 +157,7 @@ function rowOf(bundle: Bundle, now: Instant): BundleStatus {
 }
 
 function portOf(port: LacpPort, now: Instant): PortStatus {
-  const { partner, counters, heardAt, currentWhile, speed } = port;
+  const { partner, counters, heardAt, currentWhile, speed, duplex } = port;
   const cause = portCause(port);
   const known = !has(port.state, STATE.defaulted);
   const { received, transmitted, markers, answered, responses, dropped } = counters;
@@ -159,6 +165,7 @@ function portOf(port: LacpPort, now: Instant): PortStatus {
     port: port.port.name,
     up: port.up,
     ...(speed === 0 ? {} : { speed }),
+    ...(duplex === undefined ? {} : { duplex }),
     receive: port.receive,
     mux: port.mux,
     selected: port.selected,

@@ -154,7 +154,8 @@ describe("the Mux machine", () => {
     self.command({ verb: "start" });
     self.say("p1");
     expect(passes(self, "p1")).toBe("inout");
-    // One that never stops is cut off after 400 ms.
+    // One that never stops is cut off after 400 ms; the limit of three LACPDUs a second has passed.
+    self.run(self.now + S);
     self.command({ verb: "drain" });
     self.run(self.now + 399_999);
     expect(passes(self, "p1")).toBe("in");

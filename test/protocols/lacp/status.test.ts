@@ -171,17 +171,36 @@ describe("what a drain waits for", () => {
     const self = new Solo(FAST);
     expect(holds(self)).toEqual([]);
     self.agree("p1", "p2");
-    expect(holds(self)).toEqual([["agg1", S]]);
+    self.run(self.now + S);
+    expect(holds(self)).toEqual([["agg1", 1.4 * S]]);
     self.command({ verb: "drain" });
     const from = self.now;
     expect(rowOf(self)).toMatchObject({ draining: true, members: 0 });
     self.say("p1", { state: 0x07 });
     self.run(from + 400_000 - 1);
     // Its other link still takes what the partner sends.
-    expect(holds(self)).toEqual([["agg1", S]]);
+    expect(holds(self)).toEqual([["agg1", 1.4 * S]]);
     self.run(from + 400_000);
     expect(holds(self)).toEqual([]);
   });
+
+  it.each(["independent", "coupled"])(
+    "%s: a partner that three LACPDUs were sent to is told a second later, and waited for",
+    (control) => {
+      const self = new Solo({ ...FAST, control });
+      self.agree("p1");
+      self.run(self.now + S);
+      for (const rate of ["slow", "fast", "slow"]) self.command({ verb: "rate", rate });
+      const from = self.now;
+      const inSync = () => ((self.pdus("p1").at(-1)?.pdu.actor.state ?? 0) & 0x08) !== 0;
+      self.command({ verb: "drain" });
+      expect([inSync(), holds(self).length]).toEqual([true, 1]);
+      self.run(from + S);
+      expect(inSync()).toBe(false);
+      self.say("p1", { state: 0x07 });
+      expect(holds(self)).toEqual([]);
+    },
+  );
 });
 
 describe("in words", () => {
