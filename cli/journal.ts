@@ -55,7 +55,7 @@ export function openJournal({ protocols, json, managed }: JournalOptions): Journ
       write(() => void printJson({ ...entryLine(entry), time: time.toISOString() }));
       return;
     }
-    const text = entryWords(entry, protocols);
+    const text = isOfSession(entry) ? undefined : entryWords(entry, protocols);
     if (text === undefined || !seldom(entry, time.getTime())) return;
     const line = managed ? `<${priorityOf(entry)}>${text}` : `${paint("dim", time.toISOString())}  ${text}`;
     write(() => void print(line));
@@ -89,16 +89,23 @@ function tellLine(line: string, priority: number, managed: boolean): void {
   tell(managed ? `<${priority}>${line}` : line);
 }
 
+/** A port that stands for a connection ("tcp:mlag"): its session says in words of its own what became of it, and why. */
+function isOfSession({ what }: Entry): boolean {
+  return what.kind === "link" && what.port.name.includes(":");
+}
+
 /** What an operator wants to be woken up for, and what only to find. */
 export function priorityOf({ what }: Entry): number {
   if (what.kind === "link") return what.up ? INFORMATIONAL : WARNING;
   if (what.kind !== "event") return INFORMATIONAL;
-  const { type, to } = what.event as { readonly type: string; readonly to?: unknown };
+  const { type, to, up } = what.event as { readonly type: string; readonly to?: unknown; readonly up?: unknown };
   if (type.endsWith(".state")) return to === "fault" ? WARNING : NOTICE;
+  if (CHANGE.test(type)) return up === false ? WARNING : NOTICE;
   return GRAVE.test(type) ? WARNING : INFORMATIONAL;
 }
 
-const GRAVE = /\.(drop|mismatch|stalled|blocked)$/;
+const CHANGE = /^mlag\.(session|keepalive|role|member|orphan)$/;
+const GRAVE = /\.(alarm|drop|mismatch|stalled|blocked)$/;
 
 /** Drops of one kind are a line each so often; the line says how many there were. */
 function limit(): (entry: Entry, now: number) => boolean {

@@ -13,7 +13,7 @@ import { sendOwn } from "./output.ts";
 import { loopBack, readPacket, receive } from "./receive.ts";
 import { addressesOf, createStack, setLink, setVirtual } from "./setup.ts";
 import { setShared } from "./shared.ts";
-import { lose, type Stack } from "./state.ts";
+import { lose, MAX_UNANSWERED, type Stack } from "./state.ts";
 
 type Command = { readonly verb: "start" } | { readonly verb: "stop" };
 type Heard = IpVirtual | ToIp;
@@ -124,6 +124,10 @@ function unreachable(stack: Stack, { on, neighbour }: Failure, now: Instant, pat
   for (const { frame, from } of neighbour.waiting) {
     if (from !== undefined) sayError(stack, from, frame, "no-neighbour", now, path);
   }
+  const { unanswered } = stack;
+  if (unanswered?.has(neighbour.address) === true) return;
+  if (unanswered?.size === MAX_UNANSWERED) unanswered.clear();
+  unanswered?.add(neighbour.address);
   const lost = neighbour.waiting.length;
   const event: IpUnresolved = {
     type: "ip.unresolved",

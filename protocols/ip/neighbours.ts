@@ -145,6 +145,7 @@ export function learn(stack: Stack, on: Interface, what: Learned, now: Instant, 
   if (neighbour === undefined) return;
   const changed = neighbour.link === undefined || neighbour.mac !== mac;
   if (changed) setMac(on, neighbour, mac);
+  stack.unanswered?.delete(address);
   if (changed || neighbour.foreign || !neighbour.said) {
     neighbour.foreign = false;
     if (stack.saysNeighbours) tell(on, neighbour, path);

@@ -36,6 +36,7 @@ export function createStack(config: InterfacesConfig, env: Env, kernel?: Port): 
     configured: routesOf(config, interfaces),
     routes: [],
     remembered: new Map(),
+    unanswered: kernel === undefined ? undefined : new Set(),
     asking: new Map(),
     running: false,
     saysNeighbours: false,

@@ -17,6 +17,8 @@ export const MAX_NEIGHBOURS = 8192;
 export const MAX_WAITING = 64;
 /** Destinations whose route is remembered; the memory is emptied when full. */
 export const MAX_ROUTE_MEMORY = 4096;
+/** Neighbours whose silence is said once; the memory is emptied when full. */
+export const MAX_UNANSWERED = 64;
 /** Rewritten sources that a neighbour remembers; emptied when full. */
 export const MAX_REWRITES = 1024;
 /** ICMP errors within one second (RFC 4443 §2.4 (f), RFC 1812 §4.3.2.8: a router limits them). */
@@ -174,6 +176,11 @@ export interface Stack {
   /** Those whose interface is up. */
   routes: readonly Route[];
   readonly remembered: Map<Ip, Route>;
+  /**
+   * Beside a kernel's stack: neighbours that were said not to answer, and have not since. A peer that is away for a day is
+   * no news each three seconds.
+   */
+  readonly unanswered: Set<Ip> | undefined;
   /** Neighbours that are being asked. */
   readonly asking: Map<Neighbour, Interface>;
   running: boolean;

@@ -52,8 +52,9 @@ export function listens(config: MlagConfig, node: NodeConfig): readonly Listenin
   const bundle = bundlesOf(node).find(({ name }) => name === peerLink);
   const links = bundle === undefined ? [peerLink] : (bundle.members ?? []).map(({ port }) => port);
   const session = [resolutionOf(local), { ...packetsOf(local, PROTOCOL.tcp), groups: [] }];
-  const path = [
-    resolutionOf(address),
+  const path: readonly Listening[] = [
+    // Unlike a cable between two switches, this path may lead over others, which look for members of groups.
+    { ...resolutionOf(address), ...(familyOf(address) === "ipv6" ? { joins: [solicitedNode(address as Ip6)] } : {}) },
     { ...packetsOf(address, PROTOCOL.udp), groups: [], datagrams: { to: address, port: KEEPALIVE_PORT } },
   ];
   return [

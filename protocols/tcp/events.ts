@@ -2,7 +2,7 @@
 import type { Ip } from "../../src/core/addr.ts";
 import { ETHERNET_HEADER, Frame } from "../../src/core/frame.ts";
 
-/** The port of a session; up while it is connected. On Linux the host provides it, else the machine `tcp`. */
+/** The port of a session; up while it is connected. The machine `tcp` owns it. */
 export function tcpPort(session: string): string {
   return `tcp:${session}`;
 }

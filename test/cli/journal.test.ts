@@ -65,6 +65,24 @@ describe("the log of a daemon", () => {
     expect(isManaged({})).toBe(false);
   });
 
+  test("has no lines for links that are connections: their sessions speak for them", () => {
+    const link = (name: string): Entry => {
+      return { at: instant(1), node: "gw1", way: "out", what: { kind: "link", port: { name, index: 1 }, up: true } };
+    };
+    open({ json: false, managed: true });
+    for (const name of ["eth0", "tcp:mlag", "peer.4094"]) journal.reader.read(link(name));
+    expect(lines()).toEqual(["<6>eth0: link up", "<6>peer.4094: link up"]);
+  });
+
+  test.each([
+    [4, { type: "mlag.session", up: false }],
+    [5, { type: "mlag.session", up: true }],
+    [5, { type: "mlag.role", role: "primary" }],
+    [4, { type: "mlag.alarm", active: true }],
+  ])("wakes an operator for what a pair loses: priority %d for %o", (priority, event) => {
+    expect(priorityOf(said(event))).toBe(priority);
+  });
+
   test("is one JSON object a line with --json, with the time in both forms", () => {
     open({ json: true, managed: true }).reader.read(taken);
     expect(lines().map((line) => JSON.parse(line) as unknown)).toEqual([

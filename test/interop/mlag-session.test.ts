@@ -1,7 +1,9 @@
 /** An M-LAG pair on real interfaces, in network namespaces: the session, the keepalive, and what either's end means. */
 import { describe, expect, test } from "vitest";
+import { stringify } from "yaml";
 import { CaptureReader } from "../../src/capture/read.ts";
 import { replayPackets } from "../support/replay.ts";
+import { Daemon } from "./support/daemon.ts";
 import { lacking } from "./support/lacking.ts";
 import { Pair, type PairOptions } from "./support/mlag-pair.ts";
 import { end, processesIn, sh, until } from "./support/namespaces.ts";
@@ -54,8 +56,9 @@ describe.skipIf(missing !== undefined)(`an M-LAG pair${skipped}`, () => {
     }),
   );
 
-  test("of equal priorities the one with the lower system MAC is primary", () =>
-    Pair.run({ mlag: { a: { priority: 7 }, b: { priority: 7 } } }, async (pair) => {
+  test("of equal priorities the one with the lower system MAC is primary; what is signed on both paths is believed", () => {
+    const mlag = { priority: 7, authentication: [{ "key-id": 1, secret: "a secret of both of them" }] };
+    return Pair.run({ mlag: { a: mlag, b: mlag } }, async (pair) => {
       await pair.start("a", "b");
       await pair.shows("a", "a role", ({ state }) => state !== "none");
       await pair.shows("b", "a role", ({ state }) => state !== "none");
@@ -63,7 +66,13 @@ describe.skipIf(missing !== undefined)(`an M-LAG pair${skipped}`, () => {
       expect([a.state, b.state]).toEqual(a.system < b.system ? ["primary", "secondary"] : ["secondary", "primary"]);
       expect([a.reason, b.reason]).toEqual(["lower-mac", "lower-mac"]);
       expect(sh("ip", ["-n", pair.namespaces.a, "-o", "link"])).toContain(a.system);
-    }));
+      for (const side of ["a", "b"] as const) {
+        await pair.shows(side, "keepalive", ({ keepalive }) => keepalive.up);
+        expect(await pair.session(side)).toMatchObject({ state: "operational", signed: true });
+        expect((await pair.pair(side)).counters.dropped).toEqual({});
+      }
+    });
+  });
 
   test("nobody behind another port speaks in the control VLAN, and the bridge does not learn from it", () =>
     Pair.run({ more: { a: { bridge: { ports: ["agg1", "peer", "e0"] } } } }, async (pair) => {
@@ -233,4 +242,33 @@ describe.skipIf(missing !== undefined)(`an M-LAG pair${skipped}`, () => {
       await pair.shows("b", "the peer is gone", ({ state, alone }) => state === "primary" && alone);
     });
   });
+
+  test("a reload that changes it, or is to begin it, is refused in one line and changes nothing", () =>
+    Pair.run({}, async (pair) => {
+      await pair.start("a", "b");
+      await pair.settles();
+      const { mlag, ...rest } = pair.file("a");
+      const refused = async (file: object, line: RegExp) => {
+        pair.daemon("a").rewrite(stringify(file));
+        end(pair.daemon("a").pid, "SIGHUP");
+        await pair.daemon("a").says(line);
+        expect(pair.daemon("a").stderr.match(new RegExp(line, "gm"))).toHaveLength(1);
+      };
+      await refused({ ...rest, mlag: { ...(mlag as object), heartbeat: "2s" } }, /mlag: found a change, allowed/);
+      await refused(rest, /mlag: found nothing, allowed/);
+      await pair.beats("a", 4);
+      expect(pair.said("a", "mlag.session")).toHaveLength(1);
+      await pair.daemon("b").stop();
+      await pair.forget("b");
+      const alone = await Daemon.be({ node: "b", vrrp: [] }, pair.namespaces.b);
+      try {
+        // Once it answers it reads its file again; before, SIGHUP ends it.
+        expect(await alone.rows()).toEqual([]);
+        alone.rewrite(stringify({ ...pair.file("b"), vrrp: [] }));
+        end(alone.pid, "SIGHUP");
+        await alone.says(/mlag: found a change, allowed while it runs: none; restart it/);
+      } finally {
+        await alone.close();
+      }
+    }));
 });

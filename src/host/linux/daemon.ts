@@ -276,17 +276,17 @@ export class Daemon {
     if (config.node !== node) {
       return this.refuse(file, [`${file}: node: found ${config.node}, allowed: ${node}, which runs; or restart it`]);
     }
-    const gone = protocols.filter(({ key, name }) => {
+    const gone = keysOf(protocols, ({ key, name }) => {
       const runs = key !== undefined && this.host.node.machine(name) !== undefined;
       return runs && this.config[key] !== undefined && config[key] === undefined;
     });
     if (gone.length > 0) {
       return this.refuse(
         file,
-        gone.map(({ key }) => `${file}: ${key}: found nothing, allowed: the key with an empty list; or restart it`),
+        gone.map((key) => `${file}: ${key}: found nothing, allowed: the key with an empty list; or restart it`),
       );
     }
-    const fixed = protocols.filter(({ key, name, complete }) => {
+    const fixed = keysOf(protocols, ({ key, name, complete }) => {
       if (key === undefined) return false;
       const machine = this.host.node.machine(name);
       // What it needs of other protocols is mounted with them.
@@ -297,7 +297,7 @@ export class Daemon {
     if (fixed.length > 0) {
       return this.refuse(
         file,
-        fixed.map(({ key }) => `${file}: ${key}: found a change, allowed while it runs: none; restart it`),
+        fixed.map((key) => `${file}: ${key}: found a change, allowed while it runs: none; restart it`),
       );
     }
     const changes = differences(protocols, this.config, config);
@@ -388,6 +388,11 @@ export class Daemon {
 }
 
 const VERBS = ["who", "state", "counts", "explain", "command", "reload", "drain", "stop", "follow"] as const;
+
+/** Keys of the protocols that are so, each once: several may share one. */
+function keysOf(protocols: readonly AnyProtocol[], so: (protocol: AnyProtocol) => boolean): readonly string[] {
+  return [...new Set(protocols.filter(so).flatMap(({ key }) => key ?? []))];
+}
 
 /** What goes over from one configuration to the other changes, in words. */
 export function differences(protocols: readonly AnyProtocol[], from: NodeConfig, to: NodeConfig): readonly string[] {

@@ -5,6 +5,7 @@ import { ipPacket } from "../../../protocols/ip/codec.ts";
 import { packetFrame } from "../../../protocols/ip/events.ts";
 import { besideKernel } from "../../../protocols/ip/machine.ts";
 import { BROADCAST, type Ip, type Ip4 } from "../../../src/core/addr.ts";
+import { sec } from "../../../src/core/time.ts";
 import { mac, packetIn, Rig } from "../../support/ip.ts";
 
 const PEER = mac("02:00:00:00:00:99");
@@ -61,5 +62,22 @@ describe("beside the kernel's stack", () => {
       expect.objectContaining({ type: "ip.addresses", port: "ka", addresses: ["10.99.0.1/30"] }),
     );
     expect(on.state.interfaces.map(({ addresses }) => addresses.length)).toEqual([1, 1]);
+  });
+
+  it("says once that a neighbour does not answer, and again after it has", () => {
+    const on = rig();
+    const silences = () => on.events.filter(({ type }) => type === "ip.unresolved").length;
+    const tryFor = (seconds: number) => {
+      for (let second = 0; second < seconds; second++) {
+        send(on, "10.99.0.1", "10.99.0.2");
+        on.wait(sec(1));
+      }
+    };
+    tryFor(60);
+    expect(silences()).toBe(1);
+    expect(on.losses).toEqual({ "no-neighbour": 60 });
+    on.arrive("ka", arpFrame(arpRequest(PEER, "10.99.0.2" as Ip4, "10.99.0.1" as Ip4), BROADCAST));
+    tryFor(60);
+    expect(silences()).toBe(2);
   });
 });
