@@ -93,3 +93,75 @@ describe("another configuration of a machine that runs", () => {
     expect(said()).toEqual(["frame a"]);
   });
 });
+
+interface Owning {
+  readonly owns: readonly string[];
+  readonly uses: readonly string[];
+}
+
+/** Says that its ports are up as soon as it has them, and that they are down before it gives them up. */
+const owner: Machine<Owning, { owns: readonly string[]; readonly env: Env }, never, Fact> = {
+  name: "owner",
+  ports: ({ owns, uses }) => ({ owns, uses }),
+  init: ({ owns }, env) => ({ owns, env }),
+  step: (_state, input: Input<never>) => {
+    if (input.kind !== "link") return [];
+    const words = [input.port.name, input.up ? "up" : "down", input.speed, input.duplex];
+    return [{ kind: "event", event: { type: "heard.on", port: `owner ${words.join(" ")}`.trim() } }];
+  },
+  deadline: () => NEVER,
+  reconfigure: (state, { owns }) => {
+    const before = state.owns;
+    state.owns = owns;
+    const gone = before.filter((name) => !owns.includes(name)).map((name) => ({ name, up: false }));
+    const come = owns.filter((name) => !before.includes(name)).map((name) => ({ name, up: true }));
+    return [...gone, ...come].map(({ name, up }) => ({ kind: "link", port: state.env.port(name), up }) as const);
+  },
+};
+
+describe("another configuration of a machine that is ports to others", () => {
+  const said: string[] = [];
+  const made = (first: Owning) => {
+    said.length = 0;
+    const log = new Log();
+    log.follow({
+      everything: false,
+      read: ({ what }) => {
+        if (what.kind === "event") said.push((what.event as Fact).port);
+      },
+    });
+    const host = { apply: () => {}, wake: () => {} };
+    const node = new Node({ name: "n", id: 0, seed: 1, mac: () => "02:00:00:00:00:01" as Mac }, host, log);
+    const [below, above] = [mount(owner, first, node), mount(listener, { ports: ["agg1", "agg2"], at: NEVER }, node)];
+    node.mount([below, above]);
+    return { node, below };
+  };
+
+  test("makes the new ones its own, and frees those that it is no more", () => {
+    const { node, below } = made({ owns: ["agg1"], uses: [] });
+    node.reconfigure(below, { owns: ["agg1", "agg2"], uses: [] }, now);
+    expect([said.splice(0), node.isUp(node.port("agg2"))]).toEqual([["link agg2"], true]);
+    node.reconfigure(below, { owns: ["agg2"], uses: [] }, now);
+    // It was never up.
+    expect([said.splice(0), below.owns.map(({ name }) => name)]).toEqual([[], ["agg2"]]);
+    node.reconfigure(below, { owns: [], uses: [] }, now);
+    expect(said.splice(0)).toEqual(["link agg2"]);
+    expect(node.wires()).toEqual(["agg1", "agg2"]);
+    const other = mount(owner, { owns: ["agg2"], uses: [] }, node);
+    expect(() => node.mount([other])).not.toThrow();
+    expect(() => node.reconfigure(below, { owns: ["agg2"], uses: [] }, now)).toThrow("two owners");
+  });
+
+  test("tells of a port that others use already that it is up, how fast, and whether both ends may send at once", () => {
+    const { node, below } = made({ owns: [], uses: [] });
+    node.attach(node.port("agg1"), { transmit: () => {}, speed: 1_000, duplex: "half" });
+    node.step({ kind: "link", port: node.port("agg1"), up: true }, now);
+    said.length = 0;
+    expect(node.reconfigure(below, { owns: [], uses: ["agg1", "x"] }, now).fresh.map(({ name }) => name)).toEqual([
+      "x",
+    ]);
+    expect(said.splice(0)).toEqual(["owner agg1 up 1000 half"]);
+    node.reconfigure(below, { owns: [], uses: ["agg1"] }, now);
+    expect(said).toEqual([]);
+  });
+});

@@ -81,7 +81,8 @@ export class LinuxHost implements Host {
   private readonly waiting: Input[] = [];
   private busy = false;
   private closed = false;
-  private resting: { readonly so: () => boolean; readonly done: () => void } | undefined;
+  /** What is waited for after each input: a drain, and the end in the middle of it. */
+  private readonly resting = new Set<{ readonly so: () => boolean; readonly done: () => void }>();
 
   constructor(private readonly options: LinuxOptions) {
     const { libc, log, config } = options;
@@ -288,16 +289,17 @@ export class LinuxHost implements Host {
       const late = within === undefined ? undefined : setTimeout(() => done(), within);
       const done = () => {
         clearTimeout(late);
-        this.resting = undefined;
+        this.resting.delete(waiting);
         resolve();
       };
-      this.resting = { so, done };
+      const waiting = { so, done };
+      this.resting.add(waiting);
       this.lookForRest();
     });
   }
 
   private lookForRest(): void {
-    if (this.resting?.so() === true) this.resting.done();
+    for (const { so, done } of this.resting) if (so()) done();
   }
 
   /** By interface: what went in and out of its socket. */

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -215,6 +215,37 @@ describe.skipIf(MISSING !== undefined)(
         expect(sh(`ip netns exec ${ONE} nft list ruleset`)).toBe("");
       },
     );
+
+    test.each([
+      ["SIGTERM", "priority-zero"],
+      ["drain", "preempt"],
+    ])("%s: what speaks over a bundle says goodbye before its links are drained", async (how, reason) => {
+      const running: Running[] = [];
+      for (const [ns, node, priority] of [
+        [ONE, "sw1", 150],
+        [TWO, "sw2", 100],
+      ] as const) {
+        const file = write(node, { rate: "slow" });
+        const router = `{ interface: vlan1, vrid: 7, priority: ${priority}, interval: 100ms, addresses: [192.0.2.254/24] }`;
+        appendFileSync(file, `vrrp:\n  - ${router}\n`);
+        const one = Running.begin(ns, fileOf(`${node}.sock`), file, undefined, "--wait");
+        await one.answers();
+        await until(() => spawnSync("ip", ["-n", ns, "link", "show", "vlan1"]).status === 0);
+        sh(`ip -n ${ns} address add 192.0.2.${priority}/24 dev vlan1`);
+        running.push(one);
+      }
+      const [sw1, sw2] = running as [Running, Running];
+      await agreed(sw1, sw2);
+      // Each may have been master before the links carried.
+      while ((await sw1.row("vlan1-7"))["state"] !== "master" || (await sw2.row("vlan1-7"))["state"] !== "backup")
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      const from = sw2.entries.length;
+      if (how === "drain") expect(await sw1.ask("drain")).toMatchObject({ ok: true, kept: [] });
+      else sw1.child.kill("SIGTERM");
+      expect(await sw2.state(7, "master", from)).toMatchObject({ reason });
+      await sw1.ended;
+      for (const port of ["p1", "p2"]) await sw2.until(carries(port, "partner-out-of-sync"), from);
+    });
 
     test("kill -9: the partner is told at once, not after 90 s, and what it has sent till then arrives once", async () => {
       const [sw1, sw2] = [await start(ONE, "sw1", { rate: "slow" }), await start(TWO, "sw2", { rate: "slow" })];
