@@ -61,15 +61,31 @@ describe.skipIf(missing !== undefined)(`a bundle with Open vSwitch${skipped}`, (
           await trunk.carry(["1"]);
         }
         for (const [kind, mac] of Object.entries(KINDS)) {
-          const streams = [
-            trunk.keep(new Stream(trunk.hostPoint, trunk.farPoint, mac)),
-            trunk.keep(new Stream(trunk.farPoint, trunk.hostPoint, mac)),
-          ];
-          for (const one of streams) await one.goesOn(200);
-          for (const one of streams) {
+          const { hostPoint: host, farPoint: far } = trunk;
+          const streams = {
+            "to the partner": trunk.keep(new Stream(host, far, mac)),
+            "from the partner": trunk.keep(new Stream(far, host, mac)),
+          };
+          for (const one of Object.values(streams)) await one.goesOn(200);
+          for (const [way, one] of Object.entries(streams)) {
             await one.stop();
-            expect(one.count(), `to ${kind}, over ${links.length}`).toMatchObject(ALL);
+            expect(one.count(), `${way}, for ${kind}, over ${links.length}`).toMatchObject(ALL);
           }
+        }
+      }
+    }));
+
+  test("lets nothing that comes by one link leave by the other", () =>
+    Trunk.run({ bond: {} }, async (trunk) => {
+      await trunk.carry();
+      const [one, other] = ["v1", "v2"].map((device) => ({ ...trunk.farPoint, namespace: trunk.far, device }));
+      if (one === undefined || other === undefined) throw new Error("there are two links");
+      for (const [kind, mac = trunk.farPoint.mac] of Object.entries(KINDS)) {
+        const streams = { "1": trunk.keep(new Stream(one, other, mac)), "2": trunk.keep(new Stream(other, one, mac)) };
+        for (const stream of Object.values(streams)) await stream.goesOn(200);
+        for (const [link, stream] of Object.entries(streams)) {
+          await stream.stop();
+          expect(stream.count(), `by link ${link}, for ${kind}`).toMatchObject({ received: 0, returned: 0 });
         }
       }
     }));

@@ -141,6 +141,12 @@ function channelsOf(listens: Iterable<Listening>): readonly Channel[] {
   return [...found.values()];
 }
 
+/**
+ * NF_BR_PRI_FILTER_BRIDGED. At 0, NF_BR_PRI_BRNF, nothing is asked about forwarding where br_netfilter is loaded and the bridge
+ * was made after the table: br_nf_hook_thresh (net/bridge/br_netfilter_hooks.c) passes over all of that priority.
+ */
+const PRIORITY = -200;
+
 /** The whole table in one transaction. LACPDUs do not come by: they are for the port itself (IEEE 802.1Q §8.6.3). */
 function rulesFor(
   title: string,
@@ -177,7 +183,7 @@ ${sets.map(([set, type]) => `  set ${set} { type ${type}; }`).join("\n")}
   counter not-distributing { }
   counter isolated { }
   counter not-for-bridge { }
-${chains.map((one) => `  chain ${one} { type filter hook ${one} priority 0; policy accept; }`).join("\n")}
+${chains.map((one) => `  chain ${one} { type filter hook ${one} priority ${PRIORITY}; policy accept; }`).join("\n")}
 }
 ${filled.join("\n")}
 ${chains.map((one) => `flush chain ${title} ${one}`).join("\n")}

@@ -283,7 +283,13 @@ export class Trunk {
       .map(({ at, by, link, pdu }) => `${(at / 1e6).toFixed(6)} ${by} ${link} ${words(pdu)}`);
     const { ovs, daemon } = this.started ?? {};
     const said = (text = "") => text.split("\n").slice(-60).join("\n");
-    return [...lines, said(daemon?.stderr), said(daemon?.stdout), said(ovs?.output)].join("\n");
+    return [...lines, said(daemon?.stderr), said(daemon?.stdout), said(ovs?.output), this.kernel()].join("\n");
+  }
+
+  /** What the kernel has of the bridge. */
+  private kernel(): string {
+    const show = (...words: readonly string[]) => sh("ip", ["netns", "exec", this.near, ...words]);
+    return [show("nft", "list", "ruleset"), show("bridge", "-d", "link"), show("bridge", "fdb")].join("\n");
   }
 
   private async close(): Promise<void> {
