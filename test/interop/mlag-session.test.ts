@@ -135,6 +135,28 @@ describe.skipIf(missing !== undefined)(`an M-LAG pair${skipped}`, () => {
       await pair.shows("b", "it is a pair again", ({ situation }) => situation === "paired");
     }));
 
+  test("a peer link of two cables: the session outlives either", () => {
+    const bundles = ["agg1: p1", "agg9: peer e0"].map((words) => {
+      const [name, members = ""] = words.split(": ");
+      return { name, members: members.split(" "), rate: "fast" };
+    });
+    const more = { bridge: { ports: ["agg1", "agg9"] }, lacp: bundles };
+    const mlag = { "peer-link": "agg9" };
+    return Pair.run({ more: { a: more, b: more }, mlag: { a: mlag, b: mlag } }, async (pair) => {
+      await pair.start("a", "b");
+      await pair.settles();
+      for (const cable of ["peer", "e0"] as const) {
+        await until("both links carry", () => pair.said("a", "lacp.bundle").at(-1)?.["members"] === 2);
+        pair.plug(cable, false);
+        await until("one does", () => pair.said("b", "lacp.bundle").at(-1)?.["members"] === 1);
+        await pair.beats("b", 8);
+        pair.plug(cable, true);
+      }
+      expect(pair.said("a", "mlag.session")).toHaveLength(1);
+      expect(pair.said("b", "mlag.session")).toHaveLength(1);
+    });
+  });
+
   test("one is killed: the other notices on both paths and takes its place; nothing of it is left, and it returns", () =>
     Pair.run({}, async (pair) => {
       await pair.start("a", "b");
