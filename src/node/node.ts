@@ -10,6 +10,7 @@ import type { Change, Env, Event, Input, Mounted, Output, Path, Port } from "../
 import { createRng, type Rng } from "../core/rng.ts";
 import { type Instant, instant, NEVER } from "../core/time.ts";
 import type { Host, Wire } from "./host.ts";
+import { dropped, linkInput, type NodePort } from "./node-port.ts";
 
 /** Deliveries within one input; more is a loop between machines, which is a programmer's error. */
 const MAX_DELIVERIES = 100_000;
@@ -21,20 +22,6 @@ const RUNG = Number.NaN as Instant;
 
 const NOBODY: readonly Mounted[] = [];
 const TIMER: Input = { kind: "timer" };
-
-interface NodePort extends Port {
-  /** The machine that provides the port; undefined for one with a wire. */
-  owner: Mounted | undefined;
-  /**
-   * The first machine that is asked about a frame from below, and the others: those that say which frames are theirs,
-   * then those that take what is nobody's, each in configuration order. Most ports have one user.
-   */
-  first: Mounted | undefined;
-  others: readonly Mounted[];
-  /** What the host put under it. */
-  wire: Wire | undefined;
-  up: boolean;
-}
 
 export interface NodeOptions {
   readonly name: string;
@@ -432,26 +419,4 @@ export class Node implements Env, Path {
     assert(own === port, `port ${port.name} is not one of ${this.node}`);
     return own as NodePort;
   }
-}
-
-function linkInput(port: NodePort): Input {
-  const { wire, up } = port;
-  const { speed, duplex } = wire ?? {};
-  return {
-    kind: "link",
-    port,
-    up,
-    ...(speed === undefined ? {} : { speed }),
-    ...(duplex === undefined ? {} : { duplex }),
-  };
-}
-
-interface Dropped extends Event {
-  readonly type: "drop";
-  readonly interface: string;
-  readonly reason: string;
-}
-
-function dropped(port: Port, reason: string): Dropped {
-  return { type: "drop", interface: port.name, reason };
 }

@@ -334,11 +334,11 @@ export class Daemon {
       const names = this.held().map(({ name }) => name);
       const speakers = () => this.held().filter(({ carries }) => !carries);
       const needs = Math.max(0, ...speakers().map(({ within }) => toSeconds(within)));
-      this.host.drain();
+      this.host.ending.drain();
       await this.until(() => speakers().length === 0, timeout ?? needs + SLACK);
       const kept = new Set(speakers().map(({ name }) => name));
       // Last, what all that was said over.
-      await this.host.release();
+      await this.host.ending.release();
       for (const { name, carries } of this.held()) if (carries) kept.add(name);
       setImmediate(this.end);
       return { handedOver: names.filter((name) => !kept.has(name)), kept: names.filter((name) => kept.has(name)) };

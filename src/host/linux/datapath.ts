@@ -2,7 +2,7 @@
 import type { Ip } from "../../core/addr.ts";
 import type { Change } from "../../core/machine.ts";
 import type { Undo } from "./holdings.ts";
-import type { StationNews } from "./netlink.ts";
+import type { StationNews } from "./netlink-news.ts";
 import type { Saved } from "./sysctl.ts";
 
 /** Carries out wishes of one kind. */

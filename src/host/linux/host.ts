@@ -2,7 +2,6 @@
  * Real interfaces under a node: the kernel's links and addresses as inputs, frames by packet sockets, one alarm. Everything
  * runs on one thread, one input at a time; what a node's step makes the host do happens before the next input.
  */
-import { readFileSync } from "node:fs";
 import { type Ip, type Mac, macBytes, macFrom } from "../../core/addr.ts";
 import { ETHERNET_HEADER, Frame } from "../../core/frame.ts";
 import type { Log } from "../../core/log.ts";
@@ -14,11 +13,13 @@ import { Node } from "../../node/node.ts";
 import { type AnyProtocol, listeningsOf, type NodeConfig, settingsOf } from "../../node/protocol.ts";
 import { Alarm, monotonic } from "./alarm.ts";
 import type { Datapath } from "./datapath.ts";
+import { Ending } from "./ending.ts";
 import { Interfaces, type KernelInterface, usableAddresses } from "./interfaces.ts";
 import type { Io, PacketPort } from "./io.ts";
 import { type Guard, Keeping, wishesOf } from "./keeping.ts";
 import type { Libc } from "./libc.ts";
-import type { News, StationNews } from "./netlink.ts";
+import { duplexOf, speedOf } from "./link-speed.ts";
+import type { News, StationNews } from "./netlink-news.ts";
 import type { PacketCounts, Wanted } from "./packet.ts";
 import { rehearse, Understudy } from "./rehearsal.ts";
 import { Rtnl } from "./rtnl.ts";
@@ -82,7 +83,7 @@ export class LinuxHost implements Host {
   private busy = false;
   private closed = false;
   /** What is waited for after each input: a drain, and the end in the middle of it. */
-  private readonly resting = new Set<{ readonly so: () => boolean; readonly done: () => void }>();
+  readonly ending: Ending;
 
   constructor(private readonly options: LinuxOptions) {
     const { libc, log, config } = options;
@@ -102,6 +103,7 @@ export class LinuxHost implements Host {
     const seed = Math.floor(monotonic()) >>> 0;
     this.node = new Node({ name: config.node, id: 0, seed, mac }, this, log);
     this.node.mount(machinesOf(protocols, config, this.node));
+    this.ending = new Ending(this.node, protocols, (to, command) => this.command(to, command));
     this.datapaths = options.datapaths(this);
     const holds = protocols.flatMap((one) => one.holds ?? []);
     this.keeping = new Keeping(this, holds, this.datapaths, (port) => this.wanted(port), options.guard);
@@ -245,61 +247,9 @@ export class LinuxHost implements Host {
   /** Stops all machines. Resolves when none waits for anything any more: what was stopped has come to its end. */
   async rest(): Promise<void> {
     for (const datapath of this.datapaths) datapath.retire();
-    await this.release();
+    await this.ending.release();
     this.command("*", { verb: "stop" });
-    await this.until(() => this.node.deadline() === NEVER);
-  }
-
-  /** Has others take over from what speaks; what that speaks over stays until `rest`. */
-  drain(): void {
-    const order: Command = { verb: "drain" };
-    const carriers = new Set(this.carriers().map(({ machine }) => machine));
-    if (carriers.size === 0) this.command("*", order);
-    else for (const one of this.node.machines) if (!carriers.has(one)) this.command(one.name, order);
-  }
-
-  /** Has others stop to rely on what will be gone, once what speaks over it has said goodbye. */
-  async release(): Promise<void> {
-    const carriers = this.carriers();
-    const holds = () => carriers.flatMap(({ holds }) => holds());
-    const longest = Math.max(0, ...holds().map(({ within }) => within));
-    if (longest === 0) return;
-    const speakers = this.protocols.flatMap(({ name, listens, release }) =>
-      listens === undefined || release !== undefined ? [] : (this.node.machine(name) ?? []),
-    );
-    for (const { name } of speakers.toReversed()) this.command(name, { verb: "stop" });
-    await this.until(() => speakers.every((machine) => machine.deadline() === NEVER));
-    for (const { machine, release } of carriers) this.command(machine.name, release);
-    await this.until(() => holds().length === 0, longest / 1_000);
-  }
-
-  /** Machines over whose ports others speak, with what each of them holds. */
-  private carriers() {
-    return this.protocols.flatMap(({ name, release, status }) => {
-      const machine = this.node.machine(name);
-      if (machine === undefined || release === undefined) return [];
-      // The protocol's own machine has made this state.
-      return { machine, release, holds: () => status?.holds(machine.state as never) ?? [] };
-    });
-  }
-
-  /** Resolves when it is so after an input, or is not within so many milliseconds. */
-  private until(so: () => boolean, within?: number): Promise<void> {
-    return new Promise((resolve) => {
-      const late = within === undefined ? undefined : setTimeout(() => done(), within);
-      const done = () => {
-        clearTimeout(late);
-        this.resting.delete(waiting);
-        resolve();
-      };
-      const waiting = { so, done };
-      this.resting.add(waiting);
-      this.lookForRest();
-    });
-  }
-
-  private lookForRest(): void {
-    for (const { so, done } of this.resting) if (so()) done();
+    await this.ending.until(() => this.node.deadline() === NEVER);
   }
 
   /** By interface: what went in and out of its socket. */
@@ -340,7 +290,7 @@ export class LinuxHost implements Host {
     } finally {
       this.end();
     }
-    this.lookForRest();
+    this.ending.look();
   }
 
   private begin(): void {
@@ -370,7 +320,7 @@ export class LinuxHost implements Host {
       this.end();
     }
     const next = this.waiting.shift();
-    if (next === undefined) this.lookForRest();
+    if (next === undefined) this.ending.look();
     else this.step(next);
   }
 
@@ -473,27 +423,6 @@ export class LinuxHost implements Host {
     if (said === attached.said) return;
     attached.said = said;
     this.tell(event);
-  }
-}
-
-/** Bits per second; undefined where nobody knows. */
-function speedOf(name: string): number | undefined {
-  const megabits = Number(attributeOf(name, "speed"));
-  return megabits > 0 ? megabits * 1_000_000 : undefined;
-}
-
-function duplexOf(name: string): Duplex | undefined {
-  const word = attributeOf(name, "duplex")?.trim();
-  return word === "half" || word === "full" ? word : undefined;
-}
-
-/** The kernel asks the driver anew at each look. */
-function attributeOf(name: string, attribute: "speed" | "duplex"): string | undefined {
-  try {
-    return readFileSync(`/sys/class/net/${name}/${attribute}`, "utf8");
-  } catch {
-    // A device that has none refuses to be read.
-    return undefined;
   }
 }
 

@@ -1,6 +1,6 @@
 /** The interfaces of this network namespace by name, as the kernel's news have them. */
 import { formatPrefix, type Ip, ip4From, ip6From, type Mac, macFrom, type Prefix } from "../../core/addr.ts";
-import type { AddressNews, LinkNews, News } from "./netlink.ts";
+import type { AddressNews, LinkNews, News } from "./netlink-news.ts";
 
 export interface KernelInterface {
   readonly index: number;

@@ -1,13 +1,12 @@
 /**
- * rtnetlink messages as values (netlink(7), rtnetlink(7)): what the Linux host asks of the kernel, and what the kernel says.
+ * rtnetlink messages (netlink(7), rtnetlink(7)): what the Linux host asks of the kernel. What that says is netlink-news.ts.
  * All integers are in the machine's own byte order, attributes are padded to four octets.
  */
-import { LITTLE } from "./libc.ts";
 import { Message } from "./netlink-message.ts";
 import { bitsOf, type PortFlags } from "./port-flags.ts";
 
 // linux/rtnetlink.h
-const RTM = {
+export const RTM = {
   newLink: 16,
   delLink: 17,
   getLink: 18,
@@ -22,11 +21,8 @@ const RTM = {
 } as const;
 // linux/netlink.h
 const FLAG = { request: 1, ack: 4, create: 0x400, exclusive: 0x200, replace: 0x100, dump: 0x300 } as const;
-const ERROR = 2;
-const DONE = 3;
-const OVERRUN = 4;
-const HEADER = 16;
-const IFLA = {
+export const HEADER = 16;
+export const IFLA = {
   address: 1,
   name: 3,
   mtu: 4,
@@ -37,36 +33,30 @@ const IFLA = {
   afSpec: 26,
   group: 27,
 } as const;
-const IFLA_INFO = { kind: 1, data: 2 } as const;
+export const IFLA_INFO = { kind: 1, data: 2 } as const;
 const IFLA_BR = { ageing: 4, stp: 5 } as const;
 const IFLA_PROTINFO = 12;
 const IFLA_BRPORT = { learning: 8, unicastFlood: 9, flush: 24, multicastFlood: 27, broadcastFlood: 30 } as const;
 const IFLA_MACVLAN_MODE = 1;
 /** MACVLAN_MODE_PRIVATE: siblings on the same interface do not hear each other. */
 const MACVLAN_PRIVATE = 1;
-const IFA = { address: 1, local: 2, cacheInfo: 6, flags: 8 } as const;
+export const IFA = { address: 1, local: 2, cacheInfo: 6, flags: 8 } as const;
 export const AF = { inet: 2, bridge: 7, inet6: 10 } as const;
 const RTA = { destination: 1, interface: 4 } as const;
 /** RT_TABLE_LOCAL, a number of ours, RT_SCOPE_UNIVERSE, RTN_LOCAL: linux/rtnetlink.h. */
 const ROUTE = { localTable: 255, ours: 112, universe: 0, local: 2 } as const;
 /** NLA_F_NESTED: without it the kernel takes the value for the state of the port alone. */
 const NESTED = 0x8000;
-const NDA_LLADDR = 2;
-/** NUD_REACHABLE: a station that ages. NUD_NOARP, NUD_PERMANENT: one that somebody has fixed, or the bridge's own. */
+export const NDA_LLADDR = 2;
+/** NUD_REACHABLE: a station that ages. */
 const REACHABLE = 0x02;
-const FIXED = 0x40 | 0x80;
 /** NTF_MASTER: the bridge's table, not the port's own. NTF_EXT_LEARNED: heard elsewhere, and so for ever. */
-const NTF = { master: 0x04, external: 0x10 } as const;
-const IFF_UP = 1;
-const IFF_RUNNING = 0x40;
-const IFF_LOWER_UP = 0x10000;
+export const NTF = { master: 0x04, external: 0x10 } as const;
+export const IFF_UP = 1;
 /** IFA_F_NODAD: linux/if_addr.h. */
 const NO_DAD = 0x02;
 /** struct ifa_cacheinfo: preferred for no time, valid for ever; the rest is the kernel's. */
 const DEPRECATED = new Uint8Array(Uint32Array.of(0, 0xffffffff, 0, 0).buffer);
-/** IFA_F_TENTATIVE, IFA_F_DADFAILED. */
-const TENTATIVE = 0x40;
-const DAD_FAILED = 0x08;
 
 /** rtnetlink(7), RTMGRP_*: what a socket for events is subscribed to. */
 export const GROUPS = 0x1 | 0x10 | 0x100;
@@ -120,60 +110,6 @@ export type Request =
       /** Refused with EEXIST where it is there already; else what is there is brought in line. */
       readonly missing?: boolean;
     };
-
-export interface LinkNews {
-  readonly kind: "link";
-  readonly gone: boolean;
-  readonly index: number;
-  readonly name: string;
-  readonly mac: Uint8Array;
-  /** Switched on, and with carrier. */
-  readonly admin: boolean;
-  readonly carrier: boolean;
-  /** "macvlan", …; "" for a plain interface. */
-  readonly type: string;
-  /** Index of the interface below; 0 for none. */
-  readonly below: number;
-  /** Index of the bridge that it is a port of; 0 for none. */
-  readonly master: number;
-  /** Whatever it was put in by `group-link`. */
-  readonly group: number;
-}
-
-export interface AddressNews {
-  readonly kind: "address";
-  readonly gone: boolean;
-  readonly index: number;
-  readonly address: Uint8Array;
-  readonly length: number;
-  /** Not usable yet (RFC 4862 §5.4), or never. */
-  readonly tentative: boolean;
-}
-
-/** What a bridge has in its table. */
-export interface StationNews {
-  readonly kind: "station";
-  readonly gone: boolean;
-  /** Of the port. */
-  readonly index: number;
-  readonly mac: Uint8Array;
-  /** Given by somebody, not heard. */
-  readonly external: boolean;
-  /** It does not age: the bridge's own address, or one that somebody has fixed there. */
-  readonly fixed: boolean;
-}
-
-export type News =
-  | LinkNews
-  | AddressNews
-  | StationNews
-  /** The answer to a request; `errno` 0 for success. */
-  | { readonly kind: "answer"; readonly sequence: number; readonly errno: number }
-  | { readonly kind: "done"; readonly sequence: number }
-  /** Messages were lost: what is known has to be asked anew. */
-  | { readonly kind: "overrun" };
-
-// --- encoding ---
 
 function header(type: number, flags: number, sequence: number): Message {
   return new Message()
@@ -345,124 +281,4 @@ function address(request: Extract<Request, { kind: "add-address" | "delete-addre
   if (add) message.attribute(IFA.flags, v6 ? NO_DAD : 0);
   if (add && request.deprecated === true) message.attribute(IFA.cacheInfo, DEPRECATED);
   return message.finish();
-}
-
-// --- decoding ---
-
-/** The messages in what one `recv` has given. What does not decode is left out: the kernel adds types as it likes. */
-export function decodeNews(bytes: Uint8Array): News[] {
-  const news: News[] = [];
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 0; at + HEADER <= bytes.length; ) {
-    const length = view.getUint32(at, LITTLE);
-    if (length < HEADER || at + length > bytes.length) break;
-    const one = decodeOne(new DataView(bytes.buffer, bytes.byteOffset + at, length));
-    if (one !== undefined) news.push(one);
-    at += (length + 3) & ~3;
-  }
-  return news;
-}
-
-function decodeOne(view: DataView): News | undefined {
-  const type = view.getUint16(4, LITTLE);
-  const sequence = view.getUint32(8, LITTLE);
-  switch (type) {
-    case ERROR:
-      return view.byteLength < 20 ? undefined : { kind: "answer", sequence, errno: -view.getInt32(16, LITTLE) };
-    case DONE:
-      return { kind: "done", sequence };
-    case OVERRUN:
-      return { kind: "overrun" };
-    case RTM.newLink:
-    case RTM.delLink:
-      // A bridge speaks of its ports in these types too: one that leaves it is not gone.
-      if (view.byteLength < 32 || view.getUint8(HEADER) === AF.bridge) return undefined;
-      return link(view, type === RTM.delLink);
-    case RTM.newAddress:
-    case RTM.delAddress:
-      return view.byteLength < 24 ? undefined : addressNews(view, type === RTM.delAddress);
-    case RTM.newNeighbour:
-    case RTM.delNeighbour:
-      return view.byteLength < 28 ? undefined : stationNews(view, type === RTM.delNeighbour);
-    default:
-      return undefined;
-  }
-}
-
-function attributes(view: DataView, from: number): Map<number, Uint8Array> {
-  const found = new Map<number, Uint8Array>();
-  for (let at = from; at + 4 <= view.byteLength; ) {
-    const length = view.getUint16(at, LITTLE);
-    if (length < 4 || at + length > view.byteLength) break;
-    // NLA_F_NESTED and NLA_F_NET_BYTEORDER are the two high bits.
-    const type = view.getUint16(at + 2, LITTLE) & 0x3fff;
-    found.set(type, new Uint8Array(view.buffer, view.byteOffset + at + 4, length - 4).slice());
-    at += (length + 3) & ~3;
-  }
-  return found;
-}
-
-function link(view: DataView, gone: boolean): LinkNews {
-  const flags = view.getUint32(24, LITTLE);
-  const found = attributes(view, 32);
-  const info = found.get(IFLA.linkInfo);
-  const kinds = info === undefined ? undefined : attributes(viewOf(info), 0).get(IFLA_INFO.kind);
-  return {
-    kind: "link",
-    gone,
-    index: view.getInt32(20, LITTLE),
-    name: text(found.get(IFLA.name)),
-    mac: found.get(IFLA.address) ?? new Uint8Array(6),
-    admin: (flags & IFF_UP) !== 0,
-    carrier: (flags & IFF_LOWER_UP) !== 0 && (flags & IFF_RUNNING) !== 0,
-    type: text(kinds),
-    below: number(found.get(IFLA.link)),
-    master: number(found.get(IFLA.master)),
-    group: number(found.get(IFLA.group)),
-  };
-}
-
-function addressNews(view: DataView, gone: boolean): AddressNews | undefined {
-  const found = attributes(view, 24);
-  // IFA_LOCAL is this end's; on links of two ends IFA_ADDRESS is the other one's.
-  const octets = found.get(IFA.local) ?? found.get(IFA.address);
-  if (octets === undefined || (octets.length !== 4 && octets.length !== 16)) return undefined;
-  const flags = number(found.get(IFA.flags), view.getUint8(18));
-  return {
-    kind: "address",
-    gone,
-    index: view.getInt32(20, LITTLE),
-    address: octets,
-    length: view.getUint8(17),
-    tentative: (flags & (TENTATIVE | DAD_FAILED)) !== 0,
-  };
-}
-
-function stationNews(view: DataView, gone: boolean): StationNews | undefined {
-  const mac = attributes(view, 28).get(NDA_LLADDR);
-  if (view.getUint8(HEADER) !== AF.bridge || mac?.length !== 6) return undefined;
-  const state = view.getUint16(24, LITTLE);
-  const flags = view.getUint8(26);
-  return {
-    kind: "station",
-    gone,
-    index: view.getInt32(20, LITTLE),
-    mac,
-    external: (flags & NTF.external) !== 0,
-    fixed: (state & FIXED) !== 0,
-  };
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function number(bytes: Uint8Array | undefined, otherwise = 0): number {
-  return bytes === undefined || bytes.length < 4 ? otherwise : viewOf(bytes).getUint32(0, LITTLE);
-}
-
-function text(bytes: Uint8Array | undefined): string {
-  if (bytes === undefined) return "";
-  const end = bytes.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 }

@@ -1,6 +1,7 @@
 /** The kernel's view of links and addresses: asked once, then kept by its events; and wishes to it, carried out at once. */
 import { CallFailed, LITTLE, type Libc, SOCK_FLAGS, SOCK_RAW, type Watched } from "./libc.ts";
-import { decodeNews, encodeRequest, GROUPS, type News, type Request } from "./netlink.ts";
+import { encodeRequest, GROUPS, type Request } from "./netlink.ts";
+import { decodeNews, type News } from "./netlink-news.ts";
 
 const AF_NETLINK = 16;
 const SOL_SOCKET = 1;
