@@ -117,6 +117,17 @@ describe.skipIf(missing !== undefined)(`a bundle with Open vSwitch${skipped}`, (
       for (const one of streams) expect(one.count()).toMatchObject({ duplicated: 0, returned: 0 });
     }));
 
+  test("brings what the switch itself sends to all of them once, whichever link that takes", () =>
+    Trunk.run({ bond: {} }, async (trunk) => {
+      await trunk.carry();
+      const stream = trunk.keep(new Stream(trunk.ownPoint, trunk.farPoint, KINDS["everybody"]));
+      await stream.arrives();
+      const since = now();
+      await stream.goesOn(300);
+      await stream.stop();
+      expect(stream.count(since)).toMatchObject(ALL);
+    }));
+
   test("goes on over the other link when one is cut, with 100 ms of loss at most, and takes it back without a duplicate", () =>
     Trunk.run({ bond: {} }, async (trunk) => {
       await trunk.carry();

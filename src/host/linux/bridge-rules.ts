@@ -23,7 +23,7 @@ export interface BridgeRulesOptions extends Pick<TableOptions, "guard" | "watch"
  * Sets that change while machines run: of names of interfaces, or of two of them. What comes in by the first and would leave
  * by the second does not pass if it is `apart`; if they are `floods-apart`, what is for a group does not.
  */
-const SETS = ["collecting", "distributing", "apart", "floods-apart"] as const;
+const SETS = ["collecting", "distributing", "flooding", "apart", "floods-apart"] as const;
 type SetName = (typeof SETS)[number];
 
 export class BridgeRules implements Part {
@@ -36,6 +36,7 @@ export class BridgeRules implements Part {
   private readonly elements: Readonly<Record<SetName, Map<string, readonly string[]>>> = {
     collecting: new Map(),
     distributing: new Map(),
+    flooding: new Map(),
     apart: new Map(),
     "floods-apart": new Map(),
   };
@@ -73,7 +74,7 @@ export class BridgeRules implements Part {
   }
 
   /** Has frames come in or leave by a port, or no longer; the kernel does so when this returns. */
-  let(way: "collecting" | "distributing", port: string, passes: boolean): void {
+  let(way: "collecting" | "distributing" | "flooding", port: string, passes: boolean): void {
     this.set(way, [port], passes);
   }
 
@@ -147,6 +148,9 @@ function channelsOf(listens: Iterable<Listening>): readonly Channel[] {
  */
 const PRIORITY = -200;
 
+/** What the host itself sends to a group leaves by every port: br_flood (net/bridge/br_forward.c) does not ask their flags. */
+const FOR_A_GROUP = "ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00";
+
 /** The whole table in one transaction. LACPDUs do not come by: they are for the port itself (IEEE 802.1Q §8.6.3). */
 function rulesFor(
   title: string,
@@ -163,7 +167,9 @@ function rulesFor(
   );
   const sets = [
     ["links", "ifname", quoted(links.map(({ port }) => [port]))],
+    ["bundled", "ifname", quoted(bundled.map(({ port }) => [port]))],
     ["bundles", "ifname . ifname", quoted(bundles)],
+    ["flooding", "ifname", quoted(elements.flooding.values())],
     ["collecting", "ifname", quoted(elements.collecting.values())],
     ["distributing", "ifname", quoted(elements.distributing.values())],
     ["apart", "ifname . ifname", quoted(elements.apart.values())],
@@ -176,11 +182,12 @@ function rulesFor(
   // Before the bridge has learned their source; and nobody behind another port speaks there.
   const alone = (way: "iifname" | "oifname") =>
     channels.map(({ on, vlan }) => `${way} "${on}" vlan id ${vlan} counter name "not-for-bridge" drop; `).join("");
-  const chains = ["prerouting", "forward", "postrouting"];
+  const chains = ["prerouting", "forward", "output", "postrouting"];
   return `table ${title} {
 ${sets.map(([set, type]) => `  set ${set} { type ${type}; }`).join("\n")}
   counter not-collecting { }
   counter not-distributing { }
+  counter not-flooding { }
   counter isolated { }
   counter not-for-bridge { }
 ${chains.map((one) => `  chain ${one} { type filter hook ${one} priority ${PRIORITY}; policy accept; }`).join("\n")}
@@ -194,6 +201,7 @@ table ${title} {
     iifname . oifname @apart counter name "isolated" drop
     iifname . oifname @floods-apart meta pkttype { broadcast, multicast } counter name "isolated" drop
   }
+  chain output { oifname @bundled oifname != @flooding ${FOR_A_GROUP} counter name "not-flooding" drop; }
   chain postrouting { ${alone("oifname")}oifname @links oifname != @distributing counter name "not-distributing" drop; }
 }
 `;

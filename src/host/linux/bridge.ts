@@ -86,9 +86,10 @@ export class KernelBridge implements Datapath {
 
   private applyPort(key: string, change: Change): void {
     const held = this.heldFor(key, change);
-    const { port, collects, distributes, present } = held.wish;
+    const { port, collects, distributes, floods, present } = held.wish;
     this.rules.let("collecting", port, present && collects);
     this.rules.let("distributing", port, present && distributes);
+    this.rules.let("flooding", port, present && floods);
     this.settle(held);
   }
 

@@ -34,7 +34,7 @@ export const IFLA = {
   group: 27,
 } as const;
 export const IFLA_INFO = { kind: 1, data: 2 } as const;
-const IFLA_BR = { ageing: 4, stp: 5 } as const;
+const IFLA_BR = { ageing: 4, stp: 5, multicastSnooping: 23 } as const;
 const IFLA_PROTINFO = 12;
 const IFLA_BRPORT = { learning: 8, unicastFlood: 9, flush: 24, multicastFlood: 27, broadcastFlood: 30 } as const;
 const IFLA_MACVLAN_MODE = 1;
@@ -195,7 +195,9 @@ function bridge({ name, ageing }: Extract<Request, { kind: "add-bridge" }>, sequ
   const info = message.open(IFLA.linkInfo);
   message.attribute(IFLA_INFO.kind, "bridge");
   const data = message.open(IFLA_INFO.data);
-  message.attribute(IFLA_BR.ageing, ageing).attribute(IFLA_BR.stp, 0).close(data).close(info);
+  message.attribute(IFLA_BR.ageing, ageing).attribute(IFLA_BR.stp, 0);
+  // The other switch of a pair, and the other links of a bundle, are told of no group: all of them get everything.
+  message.attribute(IFLA_BR.multicastSnooping, Uint8Array.of(0)).close(data).close(info);
   return message.finish();
 }
 

@@ -247,6 +247,11 @@ export class Trunk {
     return pointOf(this.host, "e0", macOf(this.host, "e0"), HOST_IP);
   }
 
+  /** The switch itself. */
+  get ownPoint(): Point {
+    return pointOf(this.near, BRIDGE, macOf(this.near, BRIDGE), "10.98.0.3");
+  }
+
   get farPoint(): Point {
     return pointOf(this.far, FAR_BRIDGE, macOf(this.far, FAR_BRIDGE), FAR_IP);
   }
