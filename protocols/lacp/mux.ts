@@ -134,9 +134,7 @@ function enter(turn: Turn, port: LacpPort, to: MuxState): void {
     case "attached":
       port.drainUntil = NEVER;
       lower(port, OFF);
-      // DEPARTS: attached says Sync = 1; but Open vSwitch sends on to an end that it can still hear until that says 0.
-      if (port.silent) lower(port, STATE.synchronization);
-      else raise(port, STATE.synchronization);
+      raise(port, STATE.synchronization);
       needToTransmit(turn, port, from !== "waiting");
       break;
     case "collecting":

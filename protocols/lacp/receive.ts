@@ -97,7 +97,6 @@ export function receiveTimer(turn: Turn, port: LacpPort): void {
     expire(turn, port);
     port.silent = true;
     // Expired is no reason for NTT in the standard; but a partner that still hears us must stop sending.
-    lower(port, STATE.synchronization);
     needToTransmit(turn, port, true);
   } else if (port.receive === "expired") {
     port.receive = "defaulted";
@@ -114,10 +113,6 @@ export function receiveLacpdu(turn: Turn, port: LacpPort, pdu: Lacpdu): void {
   if (port.receive !== "current" && port.receive !== "expired" && port.receive !== "defaulted") return;
   // updateSelected
   if (!sameLink(pdu.actor, port.partner)) deselect(turn, port);
-  if (port.silent && port.mux === "attached") {
-    raise(port, STATE.synchronization);
-    needToTransmit(turn, port, true);
-  }
   updateNtt(turn, port, pdu);
   if (port.receive !== "current" && port.lost) {
     port.restoreUntil = after(turn.now, port.bundle.config.waitToRestore);
