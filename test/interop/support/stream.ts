@@ -75,13 +75,23 @@ class Ear {
   /** Takes what is there. @throws Error where the kernel had no room for some: then nothing is known of them */
   drain(): void {
     for (;;) {
-      const frame = this.libc.recv(this.fd, this.buffer);
+      const frame = this.next();
       if (frame === undefined) break;
       if (frame.length >= BODY + 8 && u32(frame, BODY) === this.id) this.heard(u32(frame, BODY + 4), now());
     }
     const stats = this.libc.getsockopt(this.fd, SOL_PACKET, PACKET_STATISTICS, 8);
     const dropped = new DataView(stats.buffer).getUint32(4, true);
     if (dropped > 0) throw new Error(`${dropped} packets of a stream were not taken in time`);
+  }
+
+  /** Nothing more comes in by an interface that has gone. */
+  private next(): Uint8Array | undefined {
+    try {
+      return this.libc.recv(this.fd, this.buffer);
+    } catch (error) {
+      if (!(error instanceof CallFailed) || error.code !== "ENETDOWN") throw error;
+      return undefined;
+    }
   }
 
   close(): void {
