@@ -78,8 +78,11 @@ describe.each(IO_NAMES)("%s", (name) => {
       const neighbour = new Peer(ONE, "i0", []);
       try {
         if (port === undefined) throw new Error("not opened");
-        // libpcap loses the first one.
-        peer.send(frame(1));
+        // libpcap loses the first ones.
+        await until(() => {
+          peer.send(frame(1));
+          return heard.some((one) => idOf(one) === 1);
+        });
         peer.send(frame(2, { ttl: 254 }));
         peer.send(frame(3, { protocol: 17 }));
         peer.send(frame(4, { tag: "8100000a" }));
