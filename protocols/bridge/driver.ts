@@ -55,6 +55,8 @@ export const driver: Machine<DriverConfig, Driven, Command, MacEvent, Heard, Dri
     "mlag.orphan",
     "mlag.vlans",
   ],
+  // A partner that is told that nothing more is sent, or taken, finds it so.
+  hearsAtOnce: ["lacp.port"],
   ports: ({ ports }) => ({ uses: ports.map(({ name }) => name) }),
   init: (config, env) => ({
     config,

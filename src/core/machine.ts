@@ -94,6 +94,8 @@ export interface Machine<
   readonly name: string;
   /** Types of events and changes that it wants to hear. */
   readonly hears?: readonly H["type"][];
+  /** Those of `hears` that it has to hear before what their machine sends after them leaves; the others come at the end. */
+  readonly hearsAtOnce?: readonly H["type"][];
   readonly ports: (config: Config) => PortUse;
   readonly init: (config: Config, env: Env) => State;
   /** Whether a frame on a used or owned port is for this machine's `step`, and for no other machine's. */

@@ -78,6 +78,8 @@ export class Node implements Env, Path {
   private readonly ports: NodePort[] = [];
   private readonly byName = new Map<string, NodePort>();
   private readonly hearers = new Map<string, Mounted[]>();
+  /** Those that hear an event of the type at once. */
+  private readonly listeners = new Map<string, Mounted[]>();
   private readonly host: Host;
   private readonly log: Log;
   private readonly options: NodeOptions;
@@ -118,9 +120,11 @@ export class Node implements Env, Path {
         this.own(machine, this.at(port));
       }
       for (const port of new Set(machine.uses)) this.use(machine, this.at(port));
+      const soon = machine.machine.hearsAtOnce ?? [];
       for (const type of machine.machine.hears ?? []) {
-        const list = this.hearers.get(type);
-        if (list === undefined) this.hearers.set(type, [machine]);
+        const all = soon.includes(type) ? this.listeners : this.hearers;
+        const list = all.get(type);
+        if (list === undefined) all.set(type, [machine]);
         else list.push(machine);
       }
     }
@@ -342,6 +346,7 @@ export class Node implements Env, Path {
       }
       case "event":
         this.append(output);
+        if (this.listeners.size > 0) this.tellAtOnce(machine, output.event);
         if (this.hearers.has(output.event.type)) turn.pending.push({ from: machine, event: output.event });
         break;
       case "apply":
@@ -370,6 +375,12 @@ export class Node implements Env, Path {
 
   private tell(from: Mounted | undefined, event: Event | Change): void {
     for (const machine of this.hearers.get(event.type) ?? []) {
+      if (machine !== from) this.run(machine, { kind: "heard", event });
+    }
+  }
+
+  private tellAtOnce(from: Mounted, event: Event): void {
+    for (const machine of this.listeners.get(event.type) ?? []) {
       if (machine !== from) this.run(machine, { kind: "heard", event });
     }
   }
