@@ -34,6 +34,8 @@ export interface NodeOptions {
 interface Said {
   readonly from: Mounted | undefined;
   readonly event: Event;
+  /** Those that hear it at once have. */
+  readonly told: boolean;
 }
 
 /**
@@ -122,10 +124,11 @@ export class Node implements Env, Path {
       for (const port of new Set(machine.uses)) this.use(machine, this.at(port));
       const soon = machine.machine.hearsAtOnce ?? [];
       for (const type of machine.machine.hears ?? []) {
-        const all = soon.includes(type) ? this.listeners : this.hearers;
-        const list = all.get(type);
-        if (list === undefined) all.set(type, [machine]);
-        else list.push(machine);
+        for (const all of soon.includes(type) ? [this.hearers, this.listeners] : [this.hearers]) {
+          const list = all.get(type);
+          if (list === undefined) all.set(type, [machine]);
+          else list.push(machine);
+        }
       }
     }
   }
@@ -298,7 +301,7 @@ export class Node implements Env, Path {
   say(event: Event): void {
     turn.deliveries++;
     this.append({ kind: "event", event });
-    if (this.hearers.has(event.type)) turn.pending.push({ from: turn.relaying, event });
+    if (this.hearers.has(event.type)) turn.pending.push({ from: turn.relaying, event, told: false });
   }
 
   // --- dispatch ---
@@ -347,7 +350,7 @@ export class Node implements Env, Path {
       case "event":
         this.append(output);
         if (this.listeners.size > 0) this.tellAtOnce(machine, output.event);
-        if (this.hearers.has(output.event.type)) turn.pending.push({ from: machine, event: output.event });
+        if (this.hearers.has(output.event.type)) turn.pending.push({ from: machine, event: output.event, told: true });
         break;
       case "apply":
         this.append(output);
@@ -373,9 +376,9 @@ export class Node implements Env, Path {
     }
   }
 
-  private tell(from: Mounted | undefined, event: Event | Change): void {
+  private tell(from: Mounted | undefined, event: Event | Change, except?: readonly Mounted[]): void {
     for (const machine of this.hearers.get(event.type) ?? []) {
-      if (machine !== from) this.run(machine, { kind: "heard", event });
+      if (machine !== from && except?.includes(machine) !== true) this.run(machine, { kind: "heard", event });
     }
   }
 
@@ -389,8 +392,8 @@ export class Node implements Env, Path {
   private finish(): void {
     const { pending } = turn;
     for (let i = 0; i < pending.length; i++) {
-      const { from, event } = pending[i] as Said;
-      this.tell(from, event);
+      const { from, event, told } = pending[i] as Said;
+      this.tell(from, event, told ? this.listeners.get(event.type) : undefined);
     }
     if (pending.length > 0) pending.length = 0;
     if (!turn.moved && !this.fresh) return;
